@@ -1,0 +1,72 @@
+//! runc-guard: an OCI runtime front-end that repairs a bundle where a known defect of the stack would bite, and then becomes the real runtime.
+//!
+//! ```text
+//! argv ──► Invocation ──► not ours ─────────────────────────────────────────► exec
+//!              │
+//!              └► create | run | restore:  Config + Spec + HostView ──► Plan ──► apply ──► exec
+//!                                           (read)                      (pure)   (write)
+//! ```
+//!
+//! Pure: [`invocation`] argv by the runtime's grammar · [`config`] settings · [`spec`] config.json and its edits · [`propagation`] the decision
+//! table · [`mountinfo`] · [`paths`] · [`plan`] · [`rules`]. Reading: [`settings_files`], [`host`], [`bundle`]. Writing: [`bundle`], [`sysctl`],
+//! [`notices`], [`report`]. Becoming: [`runtime`], [`kernel`]. In order: [`prepare`]. The operator's commands: [`guard`].
+#![deny(unsafe_code)]
+
+pub mod bundle;
+pub mod config;
+pub mod guard;
+pub mod host;
+pub mod invocation;
+#[allow(unsafe_code)]
+pub mod kernel;
+pub mod mountinfo;
+pub mod notices;
+pub mod paths;
+pub mod plan;
+pub mod prepare;
+pub mod propagation;
+pub mod report;
+pub mod rules;
+pub mod runtime;
+pub mod settings_files;
+pub mod spec;
+pub mod sysctl;
+
+use invocation::Flavour;
+use kernel::RawArgs;
+use report::Failure;
+use std::ffi::c_int;
+
+/// Runs the whole program. Returns, with the exit status, only for the operator's commands and on failure.
+pub fn run(args: RawArgs) -> c_int {
+    kernel::hold_closed_stdio();
+    let argv = args.bytes();
+    if argv.get(1) == Some(&b"guard".as_slice()) && !kernel::is_privileged_start() {
+        return guard::run(&argv);
+    }
+    let (failure, flavour) = become_runtime(args, &argv);
+    report::tell(&failure, invocation::log_target(flavour, &argv));
+    1
+}
+
+/// Prepares what is ours and becomes the runtime. What comes back is why that failed, and whose options the caller used.
+fn become_runtime(args: RawArgs, argv: &[&[u8]]) -> (Failure, Flavour) {
+    if kernel::is_privileged_start() {
+        let why = "refuse to run with more rights than the caller has: EPERM; remove the setuid or setgid bit or the file capabilities";
+        return (Failure::new(why), Flavour::Unknown);
+    }
+    let settings = settings_files::read();
+    let runtime = match runtime::find(&settings.config) {
+        Ok(runtime) => runtime,
+        Err(failure) => return (failure, settings.config.flavour.unwrap_or(Flavour::Unknown)),
+    };
+    let prepared = match invocation::parse(runtime.flavour, argv) {
+        Some(invocation) => {
+            report::tell_panics(invocation::log_target(runtime.flavour, argv));
+            prepare::prepare(&settings, &runtime, &invocation)
+        }
+        None => Ok(()),
+    };
+    let failure = prepared.err().unwrap_or_else(|| runtime.exec(args));
+    (failure, runtime.flavour)
+}

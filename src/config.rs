@@ -1,0 +1,192 @@
+//! Our own settings: TOML text to [`Config`]. Which files are read is `settings_files`' business.
+
+mod registry;
+
+pub use registry::{SETTINGS, Setting};
+
+use crate::invocation::Flavour;
+use crate::rules;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// What happens to a bind that would pin mounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Policy {
+    /// It is rewritten.
+    Rewrite,
+    /// The create fails and says what to write instead, as dockerd does for its own root.
+    Reject,
+    /// Nothing but a notice.
+    Warn,
+}
+
+/// What happens when a rule cannot do what it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnError {
+    /// The runtime runs with what is there, and a notice says so.
+    Pass,
+    /// The call fails.
+    Fail,
+}
+
+/// Settings of one rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RuleConfig {
+    pub enabled: bool,
+    /// `None`: the general `on_error`.
+    pub on_error: Option<OnError>,
+}
+
+/// The settings in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    pub runtimes: Vec<String>,
+    /// `None`: by the runtime's file name.
+    pub flavour: Option<Flavour>,
+    pub protected_roots: Vec<PathBuf>,
+    /// Whether `protected_roots` was set: default roots that do not exist are no roots, an operator's are.
+    pub default_roots: bool,
+    pub extra_protected_roots: Vec<PathBuf>,
+    pub policy: Policy,
+    pub on_error: OnError,
+    pub strict: bool,
+    pub force_rro: bool,
+    pub allow_opt_out: Vec<String>,
+    pub log: PathBuf,
+    /// One entry for each rule, in the order of [`rules::NAMES`].
+    pub rules: [RuleConfig; rules::NAMES.len()],
+}
+
+/// State and storage of the engines and of the kubelet: what must be able to unmount on the host.
+const DEFAULT_ROOTS: [&str; 9] = [
+    "/var/lib/containerd",
+    "/run/containerd",
+    "/var/lib/containers/storage",
+    "/run/containers/storage",
+    "/run/crio",
+    "/var/lib/docker",
+    "/run/docker",
+    "/var/lib/kubelet",
+    "/run/netns",
+];
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            runtimes: vec!["runc".to_owned(), "crun".to_owned()],
+            flavour: None,
+            protected_roots: DEFAULT_ROOTS.map(PathBuf::from).to_vec(),
+            default_roots: true,
+            extra_protected_roots: Vec::new(),
+            policy: Policy::Rewrite,
+            on_error: OnError::Pass,
+            strict: false,
+            force_rro: false,
+            allow_opt_out: Vec::new(),
+            log: PathBuf::from("/var/log/runc-guard.log"),
+            rules: [RuleConfig { enabled: true, on_error: None }; rules::NAMES.len()],
+        }
+    }
+}
+
+impl Config {
+    /// The settings of the rule named `rule`; a name that is none counts as disabled.
+    #[must_use]
+    pub fn rule(&self, rule: &str) -> RuleConfig {
+        let index = rules::NAMES.iter().position(|name| *name == rule);
+        index.map_or(RuleConfig { enabled: false, on_error: None }, |index| self.rules[index])
+    }
+
+    #[must_use]
+    pub fn on_error_of(&self, rule: &str) -> OnError {
+        self.rule(rule).on_error.unwrap_or(self.on_error)
+    }
+}
+
+/// Something wrong in a settings file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub file: PathBuf,
+    /// 1-based; `None` when it is about the whole file.
+    pub line: Option<usize>,
+    pub what: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "read settings {}", self.file.display())?;
+        if let Some(line) = self.line {
+            write!(f, ", line {line}")?;
+        }
+        write!(f, ": {}", self.what)
+    }
+}
+
+/// The settings in force, where each was set, and what was wrong on the way. Problems never take away what could be read: `state` and
+/// `delete` must find the runtime even through a damaged file.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    pub config: Config,
+    /// Key and place (`FILE:LINE`) of every setting that is not at its default; the last one counts.
+    pub origins: Vec<(&'static str, String)>,
+    pub problems: Vec<Problem>,
+    /// Settings files that others than root and ourselves can write.
+    pub writable_by_others: Vec<PathBuf>,
+}
+
+impl Settings {
+    /// Takes over the settings of one file's text, over those of earlier files.
+    pub fn absorb(&mut self, file: &Path, text: &str) {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in errors {
+            let line = error.span().map(|span| line_at(text, span.start));
+            let what = format!("{}{}; correct the TOML there", key_on_line(text, line), error.message().lines().next().unwrap_or_default());
+            self.problems.push(Problem { file: file.to_owned(), line, what });
+        }
+        self.absorb_table(file, text, "", table.into_inner());
+    }
+
+    fn absorb_table(&mut self, file: &Path, text: &str, prefix: &str, table: DeTable<'_>) {
+        for (key, value) in table {
+            let line = Some(line_at(text, key.span().start));
+            let key = format!("{prefix}{}", key.get_ref());
+            if let Err(what) = self.absorb_value(file, text, line, &key, value) {
+                self.problems.push(Problem { file: file.to_owned(), line, what });
+            }
+        }
+    }
+
+    fn absorb_value(&mut self, file: &Path, text: &str, line: Option<usize>, key: &str, value: Spanned<DeValue<'_>>) -> Result<(), String> {
+        if let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) {
+            (setting.set)(&mut self.config, value).map_err(|problem| format!("bad value of {key}: {problem}"))?;
+            self.origins.push((setting.key, format!("{}:{}", file.display(), line.unwrap_or(0))));
+            return Ok(());
+        }
+        let inner = format!("{key}.");
+        match value.into_inner() {
+            DeValue::Table(table) if SETTINGS.iter().any(|setting| setting.key.starts_with(&inner)) => {
+                self.absorb_table(file, text, &inner, table);
+                Ok(())
+            }
+            _ => Err(format!("unknown key {key}; `runc-guard guard config` lists the keys there are")),
+        }
+    }
+}
+
+fn line_at(text: &str, offset: usize) -> usize {
+    text.as_bytes()[..offset.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
+}
+
+/// `KEY: ` when the line sets one, for an error that stopped the parser on it.
+fn key_on_line(text: &str, line: Option<usize>) -> String {
+    let line = line.and_then(|line| text.lines().nth(line - 1)).unwrap_or_default();
+    line.split_once('=').map(|(key, _)| format!("{}: ", key.trim())).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

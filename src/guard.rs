@@ -1,0 +1,68 @@
+//! The operator's commands, reached by the word `guard` in first place: no runtime has such a command. clap lives here and nowhere else.
+
+mod config;
+mod plan;
+
+use clap::{Parser, Subcommand};
+use std::ffi::{OsStr, c_int};
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+
+/// Exit status: there is nothing to do.
+const IDLE: c_int = 0;
+const FAILED: c_int = 1;
+/// Exit status: something would be changed or refused.
+const WOULD_CHANGE: c_int = 2;
+
+/// runc-guard's own commands. Every other call is the real runtime's.
+#[derive(Parser)]
+#[command(name = "runc-guard guard", version, bin_name = "runc-guard guard")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show what would be done to a bundle, and why; change nothing.
+    ///
+    /// Exit status: 0 nothing to do, 2 something would be changed or refused, 1 error.
+    Plan {
+        #[command(subcommand)]
+        command: plan::Command,
+    },
+    /// Print the settings in force and where each was set.
+    ///
+    /// Exit status: 0, or 1 when a settings file has an error.
+    Config {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs one command; `argv` is that of the whole program.
+pub fn run(argv: &[&[u8]]) -> c_int {
+    let words = argv.iter().skip(1).map(|word| OsStr::from_bytes(word));
+    let outcome = match Cli::try_parse_from(words) {
+        Ok(Cli { command: Command::Plan { command } }) => plan::run(&command),
+        Ok(Cli { command: Command::Config { json } }) => config::run(json),
+        Err(help_or_usage) => {
+            let _ = help_or_usage.print();
+            return if help_or_usage.use_stderr() { FAILED } else { IDLE };
+        }
+    };
+    match outcome {
+        Ok((text, status)) => match std::io::stdout().write_all(text.as_bytes()) {
+            Ok(()) => status,
+            Err(_) => FAILED,
+        },
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "runc-guard: {error:#}");
+            FAILED
+        }
+    }
+}
+
+/// What a command prints, and its exit status.
+type Outcome = anyhow::Result<(String, c_int)>;

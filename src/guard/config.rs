@@ -1,0 +1,45 @@
+//! `guard config`: the settings in force.
+
+use super::{FAILED, IDLE, Outcome};
+use crate::config::{SETTINGS, Settings};
+use crate::settings_files;
+use serde::Serialize;
+use std::fmt::Write;
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    key: &'a str,
+    /// As TOML.
+    value: String,
+    origin: &'a str,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    settings: Vec<Entry<'a>>,
+    problems: Vec<String>,
+}
+
+pub(super) fn run(json: bool) -> Outcome {
+    let settings = settings_files::read();
+    let report = report(&settings);
+    let status = if report.problems.is_empty() { IDLE } else { FAILED };
+    Ok((if json { serde_json::to_string(&report)? + "\n" } else { text(&report)? }, status))
+}
+
+fn report(settings: &Settings) -> Report<'_> {
+    let origin = |key: &str| settings.origins.iter().rev().find(|(set, _)| *set == key).map_or("default", |(_, origin)| origin);
+    let entry = |setting: &crate::config::Setting| Entry { key: setting.key, value: (setting.show)(&settings.config), origin: origin(setting.key) };
+    Report { settings: SETTINGS.iter().map(entry).collect(), problems: settings.problems.iter().map(ToString::to_string).collect() }
+}
+
+fn text(report: &Report<'_>) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    for Entry { key, value, origin } in &report.settings {
+        writeln!(text, "{key} = {value}    # {origin}")?;
+    }
+    for problem in &report.problems {
+        writeln!(text, "# problem: {problem}")?;
+    }
+    Ok(text)
+}

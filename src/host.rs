@@ -1,0 +1,161 @@
+//! Looks at the host, reads only: what the rules must know beyond the two documents, as plain data.
+
+use crate::config::Config;
+use crate::invocation::{Command, Flavour};
+use crate::kernel::{self, FileFacts};
+use crate::mountinfo::{self, MountEntry, Place};
+use crate::paths;
+use crate::propagation::{self, Bind, Verdict};
+use crate::spec::{Mount, Spec};
+use crate::sysctl;
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+
+/// What was found on the host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostView {
+    pub roots: Vec<Root>,
+    /// One entry for each mount of the document; `None` where there is nothing to decide: no bind that could pin, no directory, no source.
+    pub sources: Vec<Option<Source>>,
+    pub rootfs: Option<Rootfs>,
+    /// The sysctl file that exists and reads 0.
+    pub sysctl_to_enable: Option<PathBuf>,
+}
+
+/// A protected root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Root {
+    /// Resolved; by text alone where it does not exist.
+    pub path: PathBuf,
+    /// Looked up only when a source needs to be compared by mount identity.
+    pub place: Option<Place>,
+}
+
+/// The source of a directory bind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Resolved.
+    pub path: PathBuf,
+    pub is_mountpoint: bool,
+    /// The id of the mount that holds it.
+    pub mount_id: Option<u64>,
+    /// Whether the mount that holds it is shared: only then does an unmount below it reach the container. `None`: not known, or not needed.
+    pub parent_shared: Option<bool>,
+    /// Where in their file systems the directory and the mounts that a recursive bind carries along lie; only on devices of a protected root,
+    /// and only when the paths alone did not decide.
+    pub places: Vec<Place>,
+}
+
+/// The container's root directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rootfs {
+    pub is_mountpoint: bool,
+    pub mount_id: Option<u64>,
+}
+
+/// Gathers what the rules need for one document. Nothing that no rule needs is looked up: the mount table is read at most once, and only for a
+/// directory bind whose path alone does not decide (or on kernels before 6.8).
+#[must_use]
+pub fn look(command: Command, flavour: Flavour, config: &Config, spec: &Spec<'_>, bundle: &Path) -> HostView {
+    let mut view = HostView { sources: vec![None; spec.mounts.len()], ..HostView::default() };
+    if config.rule("may-detach-mounts").enabled && command != Command::Restore {
+        view.sysctl_to_enable = sysctl::read_disabled(Path::new(sysctl::MAY_DETACH_MOUNTS));
+    }
+    if !config.rule("slave-protected-binds").enabled {
+        return view;
+    }
+    let table = OnceCell::new();
+    let mut undecided = Vec::new();
+    for (index, mount) in spec.mounts.iter().enumerate() {
+        let Some(source) = directory_source(mount, flavour, config, bundle) else { continue };
+        if view.roots.is_empty() {
+            view.roots = protected_roots(config);
+        }
+        if !view.roots.iter().any(|root| paths::overlap(&source.path, &root.path).is_some()) {
+            undecided.push(index);
+        }
+        view.sources[index] = Some(source);
+    }
+    if !undecided.is_empty() {
+        let table = mount_table(&table);
+        for root in &mut view.roots {
+            root.place = mountinfo::place(table, &root.path);
+        }
+        for index in undecided {
+            let Some(source) = &mut view.sources[index] else { continue };
+            source.places = places(table, source, &spec.mounts[index], &view.roots);
+        }
+    }
+    for source in view.sources.iter_mut().flatten() {
+        source.parent_shared = is_shared(source, &table);
+    }
+    view.rootfs = rootfs(spec, bundle);
+    view
+}
+
+/// The source of a mount that the rule could have something to say about, if it is a directory.
+fn directory_source(mount: &Mount<'_>, flavour: Flavour, config: &Config, bundle: &Path) -> Option<Source> {
+    let options: Vec<&str> = mount.options.iter().map(|option| &*option.text).collect();
+    let bind = Bind::of(options.iter().copied());
+    if propagation::verdict(bind, &options, flavour, config.force_rro) == Verdict::Keep {
+        return None;
+    }
+    let source = mount.source.as_deref().filter(|source| !source.is_empty())?;
+    let path = bundle.join(source);
+    let facts = stat(&path).filter(|facts| facts.is_dir)?;
+    let path = resolve(&path)?;
+    Some(Source {
+        path,
+        is_mountpoint: facts.is_mountpoint == Some(true),
+        mount_id: facts.mount.map(|mount| mount.id),
+        parent_shared: facts.mount.filter(|mount| mount.unique).and_then(|mount| kernel::is_shared_mount(mount.id).ok()),
+        places: Vec::new(),
+    })
+}
+
+/// Default roots count when they exist; roots that an operator named also when they do not, by their text.
+fn protected_roots(config: &Config) -> Vec<Root> {
+    let root = |path: &PathBuf, keep_missing: bool| {
+        let path = resolve(path).or_else(|| keep_missing.then(|| paths::lexical(Path::new("/"), path)))?;
+        Some(Root { path, place: None })
+    };
+    let listed = config.protected_roots.iter().filter_map(|path| root(path, !config.default_roots));
+    listed.chain(config.extra_protected_roots.iter().filter_map(|path| root(path, true))).collect()
+}
+
+fn places(table: &[MountEntry], source: &Source, mount: &Mount<'_>, roots: &[Root]) -> Vec<Place> {
+    let recursive = Bind::of(mount.options.iter().map(|option| &*option.text)) == Bind::Recursive;
+    let below = mountinfo::places_below(table, &source.path).filter(|_| recursive);
+    let of_a_root = |place: &Place| roots.iter().filter_map(|root| root.place.as_ref()).any(|root| root.device == place.device);
+    mountinfo::place(table, &source.path).into_iter().chain(below).filter(of_a_root).collect()
+}
+
+fn is_shared(source: &Source, table: &OnceCell<Vec<MountEntry>>) -> Option<bool> {
+    source.parent_shared.or_else(|| Some(mountinfo::holder(mount_table(table), &source.path)?.shared))
+}
+
+/// The mount table of the namespace the runtime will run in. Empty when /proc is not there: then only paths decide.
+fn mount_table(table: &OnceCell<Vec<MountEntry>>) -> &[MountEntry] {
+    table.get_or_init(|| mountinfo::parse(&std::fs::read("/proc/self/mountinfo").unwrap_or_default()))
+}
+
+fn rootfs(spec: &Spec<'_>, bundle: &Path) -> Option<Rootfs> {
+    let path = spec.root_path().ok()??;
+    let facts = stat(&bundle.join(&*path))?;
+    Some(Rootfs { is_mountpoint: facts.is_mountpoint?, mount_id: facts.mount.map(|mount| mount.id) })
+}
+
+/// A seccomp filter may deny statx(2) while it allows the older call, which knows nothing of mounts.
+fn stat(path: &Path) -> Option<FileFacts> {
+    let older = |path: &Path| {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some(FileFacts { is_dir: metadata.is_dir(), is_mountpoint: None, mount: None })
+    };
+    kernel::stat(path).ok().or_else(|| older(path))
+}
+
+/// The one place where a path is resolved by name: sources and roots are compared, never opened for writing, so a race changes a verdict at most.
+#[allow(clippy::disallowed_methods)]
+fn resolve(path: &Path) -> Option<PathBuf> {
+    std::fs::canonicalize(path).ok()
+}

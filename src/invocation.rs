@@ -1,0 +1,181 @@
+//! What the caller asks for: argv read by the real runtime's own grammar, and by nothing else.
+//!
+//! Three programs read the same words in three ways (`-b=X` is the bundle `X` for runc and `=X` for crun), so there is one option table and one
+//! scanner per runtime. What a scanner cannot follow to the end (unknown option, missing value, `--help`, wrong number of ids) is [`None`]: the
+//! caller then executes the runtime untouched and the runtime gives its own answer.
+
+mod crun;
+mod runc;
+mod youki;
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+/// Whose grammar and whose mount semantics count. `Unknown` is never interpreted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Flavour {
+    Runc,
+    Crun,
+    Youki,
+    #[serde(skip_deserializing)]
+    Unknown,
+}
+
+impl Flavour {
+    /// The flavour a program's file name stands for: the name itself or the name with a suffix, as packagers write it
+    /// (`runc`, `crun-1.28`, `runc.real`, `youki_musl`). Anything else is `Unknown`.
+    #[must_use]
+    pub fn of_file_name(name: &OsStr) -> Flavour {
+        let name = name.as_bytes();
+        let stem_end = name.iter().position(|b| !b.is_ascii_alphanumeric()).unwrap_or(name.len());
+        match &name[..stem_end] {
+            b"runc" => Flavour::Runc,
+            b"crun" => Flavour::Crun,
+            b"youki" => Flavour::Youki,
+            _ => Flavour::Unknown,
+        }
+    }
+}
+
+/// The commands that runc-guard prepares; every other one is passed through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    Create,
+    Run,
+    Restore,
+}
+
+impl Command {
+    fn named(word: &[u8]) -> Option<Command> {
+        match word {
+            b"create" => Some(Command::Create),
+            b"run" => Some(Command::Run),
+            b"restore" => Some(Command::Restore),
+            _ => None,
+        }
+    }
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Command::Create => "create",
+            Command::Run => "run",
+            Command::Restore => "restore",
+        }
+    }
+}
+
+/// A call that runc-guard prepares before it becomes the runtime. All paths are as the caller spelt them, relative to the working directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invocation<'a> {
+    pub command: Command,
+    /// Container id.
+    pub id: &'a OsStr,
+    /// `None`: the working directory is the bundle.
+    pub bundle: Option<&'a OsStr>,
+    /// crun's `--config FILE`; `None`: `config.json` in the bundle.
+    pub config_file: Option<&'a OsStr>,
+}
+
+/// Where the engine reads the runtime's error: the global options `--log` and `--log-format`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogTarget<'a> {
+    pub path: Option<&'a OsStr>,
+    pub json: bool,
+}
+
+/// One option of a runtime: all its names without dashes, and whether it takes a value.
+#[derive(Clone, Copy)]
+struct OptionSpec {
+    names: &'static [&'static str],
+    takes_value: bool,
+}
+
+const fn flag(names: &'static [&'static str]) -> OptionSpec {
+    OptionSpec { names, takes_value: false }
+}
+
+const fn valued(names: &'static [&'static str]) -> OptionSpec {
+    OptionSpec { names, takes_value: true }
+}
+
+/// What a scanner understood of one run of words: options by their first name in order of appearance, and the words after them.
+struct Scan<'a> {
+    options: Vec<(&'static str, &'a [u8])>,
+    operands: Vec<&'a [u8]>,
+}
+
+impl<'a> Scan<'a> {
+    /// The last value given for an option: all three runtimes let the last one win (youki refuses a second one by itself).
+    fn value(&self, name: &str) -> Option<&'a OsStr> {
+        let found = self.options.iter().rev().find(|(option, _)| *option == name);
+        found.map(|(_, value)| OsStr::from_bytes(value))
+    }
+}
+
+/// A runtime's command line: its tables and the scanner that reads them. The scanner gives `None` where the runtime would print help, a version
+/// or a usage error.
+struct Grammar {
+    globals: &'static [OptionSpec],
+    create: &'static [OptionSpec],
+    run: &'static [OptionSpec],
+    restore: &'static [OptionSpec],
+    /// Reads words up to and including the command.
+    scan_globals: for<'a> fn(&'static [OptionSpec], &[&'a [u8]]) -> Option<Scan<'a>>,
+    /// Reads the words after the command.
+    scan_command: for<'a> fn(&'static [OptionSpec], &[&'a [u8]]) -> Option<Scan<'a>>,
+    /// More operands than the id that the runtime tolerates (crun: `restore` takes two).
+    restore_operands: usize,
+    /// What `--bundle ""` means: the working directory (runc), or an error of the runtime's own.
+    empty_bundle_is_cwd: bool,
+}
+
+impl Grammar {
+    fn of(flavour: Flavour) -> Option<&'static Grammar> {
+        match flavour {
+            Flavour::Runc => Some(&runc::GRAMMAR),
+            Flavour::Crun => Some(&crun::GRAMMAR),
+            Flavour::Youki => Some(&youki::GRAMMAR),
+            Flavour::Unknown => None,
+        }
+    }
+}
+
+/// Reads `argv` (with argv\[0\]) by the grammar of `flavour`. `None`: not create, run or restore, or not certainly so; pass through.
+#[must_use]
+pub fn parse<'a>(flavour: Flavour, argv: &[&'a [u8]]) -> Option<Invocation<'a>> {
+    let grammar = Grammar::of(flavour)?;
+    let globals = (grammar.scan_globals)(grammar.globals, argv.get(1..)?)?;
+    let (word, rest) = globals.operands.split_first()?;
+    let command = Command::named(word)?;
+    let (table, most_operands) = match command {
+        Command::Create => (grammar.create, 1),
+        Command::Run => (grammar.run, 1),
+        Command::Restore => (grammar.restore, grammar.restore_operands),
+    };
+    let scan = (grammar.scan_command)(table, rest)?;
+    if scan.operands.is_empty() || scan.operands.len() > most_operands {
+        return None;
+    }
+    let bundle = match scan.value("bundle") {
+        Some(empty) if empty.is_empty() && grammar.empty_bundle_is_cwd => None,
+        Some(empty) if empty.is_empty() => return None,
+        given => given,
+    };
+    // crun compares with the literal default name before it resolves FILE against the working directory (src/run_create.c).
+    let config_file = scan.value("config").filter(|file| *file != "config.json");
+    Some(Invocation { command, id: OsStr::from_bytes(scan.operands[0]), bundle, config_file })
+}
+
+/// The log target of any call, passed through or not, as far as the words before the command can be read. An unknown flavour is read as runc.
+#[must_use]
+pub fn log_target<'a>(flavour: Flavour, argv: &[&'a [u8]]) -> LogTarget<'a> {
+    let grammar = Grammar::of(flavour).unwrap_or(&runc::GRAMMAR);
+    let scan = argv.get(1..).and_then(|words| (grammar.scan_globals)(grammar.globals, words));
+    let Some(scan) = scan else { return LogTarget::default() };
+    LogTarget { path: scan.value("log").filter(|path| !path.is_empty()), json: scan.value("log-format").is_some_and(|format| format == "json") }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! crun 1.8 to 1.29: glibc argp in order, that is getopt_long that stops at the first operand. Long options may be abbreviated, short ones
+//! clustered (`-dbX`), values joined or separate; a flag with `=` is an error.
+
+use super::{Grammar, OptionSpec, Scan, flag, valued};
+
+pub(super) const GRAMMAR: Grammar = Grammar {
+    globals: &[
+        valued(&["cgroup-manager"]),
+        valued(&["log"]),
+        valued(&["log-format"]),
+        valued(&["log-level"]),
+        valued(&["root"]),
+        valued(&["rootless"]),
+        flag(&["debug"]),
+        flag(&["systemd-cgroup"]),
+        ANSWERS[0],
+        ANSWERS[1],
+        ANSWERS[2],
+        flag(&["version", "v", "V"]),
+    ],
+    create: &[
+        valued(&["bundle", "b"]),
+        valued(&["config", "f"]),
+        valued(&["console-socket"]),
+        valued(&["preserve-fds"]),
+        valued(&["pid-file"]),
+        flag(&["no-pivot"]),
+        flag(&["no-subreaper"]),
+        flag(&["no-new-keyring"]),
+        ANSWERS[0],
+        ANSWERS[1],
+        ANSWERS[2],
+    ],
+    run: &[
+        valued(&["bundle", "b"]),
+        valued(&["config", "f"]),
+        valued(&["console-socket"]),
+        valued(&["preserve-fds"]),
+        valued(&["pid-file"]),
+        flag(&["detach", "d"]),
+        flag(&["keep"]),
+        flag(&["no-subreaper"]),
+        flag(&["no-new-keyring"]),
+        flag(&["no-pivot"]),
+        ANSWERS[0],
+        ANSWERS[1],
+        ANSWERS[2],
+    ],
+    restore: &[
+        valued(&["bundle", "b"]),
+        valued(&["console-socket"]),
+        valued(&["image-path"]),
+        valued(&["work-path"]),
+        valued(&["manage-cgroups-mode"]),
+        valued(&["pid-file"]),
+        valued(&["lsm-profile"]),
+        valued(&["lsm-mount-context"]),
+        flag(&["detach", "d"]),
+        flag(&["tcp-established"]),
+        flag(&["tcp-close"]),
+        flag(&["ext-unix-sk"]),
+        flag(&["shell-job"]),
+        flag(&["file-locks"]),
+        flag(&["network-lock"]),
+        ANSWERS[0],
+        ANSWERS[1],
+        ANSWERS[2],
+    ],
+    scan_globals: scan_getopt,
+    scan_command: scan_getopt,
+    restore_operands: 2,
+    empty_bundle_is_cwd: false,
+};
+
+/// argp's own options. They take part in the match of abbreviations, and each makes crun answer and exit.
+const ANSWERS: [OptionSpec; 3] = [flag(&["help", "?"]), flag(&["usage"]), valued(&["program-name"])];
+
+fn scan_getopt<'a>(table: &'static [OptionSpec], words: &[&'a [u8]]) -> Option<Scan<'a>> {
+    let mut options = Vec::new();
+    let mut rest = words.iter().copied();
+    while let Some(word) = rest.clone().next() {
+        if word.len() < 2 || word[0] != b'-' {
+            break;
+        }
+        rest.next();
+        if word == b"--" {
+            break;
+        }
+        match word.strip_prefix(b"--") {
+            Some(long) => options.push(long_option(table, long, &mut rest)?),
+            None => short_options(table, &word[1..], &mut rest, &mut options)?,
+        }
+    }
+    let answered = options.iter().any(|(name, _)| ["help", "usage", "version", "program-name"].contains(name));
+    (!answered).then(|| Scan { options, operands: rest.collect() })
+}
+
+/// getopt_long: the exact name, or else a prefix that only one name has.
+fn long_option<'a>(
+    table: &'static [OptionSpec],
+    long: &'a [u8],
+    rest: &mut impl Iterator<Item = &'a [u8]>,
+) -> Option<(&'static str, &'a [u8])> {
+    let name_end = long.iter().position(|b| *b == b'=');
+    let name = &long[..name_end.unwrap_or(long.len())];
+    let mut candidates = table.iter().filter(|option| option.names[0].as_bytes().starts_with(name));
+    let exact = table.iter().find(|option| option.names[0].as_bytes() == name);
+    let option = match (exact, candidates.next(), candidates.next()) {
+        (Some(exact), ..) => exact,
+        (None, Some(only), None) => only,
+        _ => return None,
+    };
+    let value = match (option.takes_value, name_end) {
+        (true, Some(at)) => &long[at + 1..],
+        (true, None) => rest.next()?,
+        (false, None) => b"".as_slice(),
+        (false, Some(_)) => return None,
+    };
+    Some((option.names[0], value))
+}
+
+fn short_options<'a>(
+    table: &'static [OptionSpec],
+    cluster: &'a [u8],
+    rest: &mut impl Iterator<Item = &'a [u8]>,
+    options: &mut Vec<(&'static str, &'a [u8])>,
+) -> Option<()> {
+    for (index, letter) in cluster.iter().enumerate() {
+        let option = table.iter().find(|option| option.names[1..].iter().any(|name| name.as_bytes() == [*letter]))?;
+        if !option.takes_value {
+            options.push((option.names[0], b""));
+            continue;
+        }
+        let joined = &cluster[index + 1..];
+        options.push((option.names[0], if joined.is_empty() { rest.next()? } else { joined }));
+        break;
+    }
+    Some(())
+}

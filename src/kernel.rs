@@ -1,0 +1,166 @@
+//! The system calls that no crate here wraps. Together with `main.rs` the only place with `unsafe`.
+
+use nix::errno::Errno;
+use std::ffi::{CStr, CString, c_char, c_int, c_long};
+use std::path::Path;
+
+/// What statx(2) says about a file and the mount that holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileFacts {
+    pub is_dir: bool,
+    /// The file is the root of its mount. `None` on kernels before 5.8.
+    pub is_mountpoint: Option<bool>,
+    pub mount: Option<MountId>,
+}
+
+/// The id of a mount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MountId {
+    pub id: u64,
+    /// Never used again by the kernel, and known to statmount(2): since Linux 6.8. Otherwise the id of mountinfo.
+    pub unique: bool,
+}
+
+const STATX_MNT_ID_UNIQUE: u32 = 0x4000;
+
+/// Looks at a file, following symlinks, without waiting for a network file system to agree and without mounting an automount.
+///
+/// # Errors
+/// The errno of statx(2); a path with a NUL byte is `EINVAL`.
+pub fn stat(path: &Path) -> Result<FileFacts, Errno> {
+    let path = c_path(path)?;
+    let mask = libc::STATX_TYPE | libc::STATX_MNT_ID | STATX_MNT_ID_UNIQUE;
+    let flags = libc::AT_NO_AUTOMOUNT | libc::AT_STATX_DONT_SYNC;
+    // SAFETY: all-zero is a valid `statx`; the kernel writes at most one of it, and `path` is NUL-terminated.
+    let (result, stat) = unsafe {
+        let mut stat: libc::statx = std::mem::zeroed();
+        (libc::statx(libc::AT_FDCWD, path.as_ptr(), flags, mask, &raw mut stat), stat)
+    };
+    Errno::result(result)?;
+    let knows = |bit: c_int| stat.stx_attributes_mask & u64::from(bit.unsigned_abs()) != 0;
+    let unique = stat.stx_mask & STATX_MNT_ID_UNIQUE != 0;
+    Ok(FileFacts {
+        is_dir: u32::from(stat.stx_mode) & libc::S_IFMT == libc::S_IFDIR,
+        is_mountpoint: knows(libc::STATX_ATTR_MOUNT_ROOT)
+            .then(|| stat.stx_attributes & u64::from(libc::STATX_ATTR_MOUNT_ROOT.unsigned_abs()) != 0),
+        mount: (unique || stat.stx_mask & libc::STATX_MNT_ID != 0).then_some(MountId { id: stat.stx_mnt_id, unique }),
+    })
+}
+
+/// `struct mnt_id_req` of statmount(2), version 0.
+#[repr(C)]
+struct MountIdRequest {
+    size: u32,
+    spare: u32,
+    mount_id: u64,
+    param: u64,
+}
+
+const SYS_STATMOUNT: c_long = 457;
+const STATMOUNT_MNT_BASIC: u64 = 2;
+/// Offset of `mnt_propagation` in `struct statmount`, in eight-byte words.
+const PROPAGATION_WORD: usize = 72 / 8;
+
+/// Whether a mount is shared, by its unique id: statmount(2), Linux 6.8.
+///
+/// # Errors
+/// `ENOSYS` before 6.8, `EPERM` under a seccomp filter that does not know it, `ENOENT` when the mount is gone.
+pub fn is_shared_mount(unique_id: u64) -> Result<bool, Errno> {
+    let request = MountIdRequest { size: 24, spare: 0, mount_id: unique_id, param: STATMOUNT_MNT_BASIC };
+    let mut reply = [0_u64; 128];
+    // SAFETY: `request` has the layout and size it names; the kernel writes at most the size of `reply`.
+    let result = unsafe { libc::syscall(SYS_STATMOUNT, &raw const request, reply.as_mut_ptr(), size_of_val(&reply), 0) };
+    Errno::result(result)?;
+    Ok(reply[PROPAGATION_WORD] & libc::MS_SHARED != 0)
+}
+
+/// Fills closed standard descriptors for the time before `execve`, so that no file of ours becomes fd 0, 1 or 2 and is taken for the
+/// container's stdio. Close-on-exec: the runtime inherits them closed, as the caller left them.
+pub fn hold_closed_stdio() {
+    for fd in 0..=2 {
+        // SAFETY: plain calls on descriptors; `open` takes the lowest free one, which is `fd`.
+        unsafe {
+            if libc::fcntl(fd, libc::F_GETFD) == -1 {
+                libc::open(c"/".as_ptr(), libc::O_PATH | libc::O_CLOEXEC);
+            }
+        }
+    }
+}
+
+/// Whether the program was started with more rights than its caller has (setuid, setgid, file capabilities): getauxval(3), `AT_SECURE`.
+#[must_use]
+pub fn is_privileged_start() -> bool {
+    // SAFETY: getauxval has no preconditions.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// The path by which this program was executed (`AT_EXECFN`), for systems without `/proc`.
+#[must_use]
+pub fn executed_path() -> Option<&'static CStr> {
+    // SAFETY: the kernel puts a NUL-terminated string on the initial stack, which stays for the life of the process.
+    unsafe {
+        let path = libc::getauxval(libc::AT_EXECFN) as *const c_char;
+        (!path.is_null()).then(|| CStr::from_ptr(path))
+    }
+}
+
+/// The arguments of `main`, as the kernel passed them.
+#[derive(Clone, Copy)]
+pub struct RawArgs {
+    argv: *const *const c_char,
+    count: usize,
+}
+
+impl RawArgs {
+    /// # Safety
+    /// `argc` and `argv` must be those that `main` received.
+    #[must_use]
+    pub unsafe fn of_main(argc: c_int, argv: *const *const c_char) -> RawArgs {
+        RawArgs { argv, count: usize::try_from(argc).unwrap_or(0) }
+    }
+
+    /// Every argument's bytes.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<&'static [u8]> {
+        // SAFETY: `main` received `argc` NUL-terminated strings that live as long as the process, and nothing here changes them.
+        (0..self.count).map(|index| unsafe { CStr::from_ptr(*self.argv.add(index)).to_bytes() }).collect()
+    }
+}
+
+/// Becomes `program`: same argv (argv\[0\] too), same environment, with one variable added when `extra` names it. Raw execve(2), because
+/// `std::process::Command` resets SIGPIPE, opens closed standard descriptors and renames argv\[0\]. Returns only on failure.
+#[must_use]
+pub fn execve(program: &CStr, args: RawArgs, extra: Option<&CStr>) -> Errno {
+    // SAFETY: argv and environ are the NULL-terminated arrays this process was started with; `extra` outlives the call.
+    unsafe {
+        let mut environment: Vec<*const c_char> = Vec::new();
+        let mut environ = libc_environ();
+        if let Some(extra) = extra {
+            let name_len = extra.to_bytes().iter().position(|byte| *byte == b'=').map_or(0, |at| at + 1);
+            let mut entry = environ;
+            while !entry.is_null() && !(*entry).is_null() {
+                if !CStr::from_ptr(*entry).to_bytes().starts_with(&extra.to_bytes()[..name_len]) {
+                    environment.push(*entry);
+                }
+                entry = entry.add(1);
+            }
+            environment.extend([extra.as_ptr(), std::ptr::null()]);
+            environ = environment.as_ptr();
+        }
+        libc::execve(program.as_ptr(), args.argv, environ);
+    }
+    Errno::last()
+}
+
+unsafe fn libc_environ() -> *const *const c_char {
+    unsafe extern "C" {
+        static environ: *const *const c_char;
+    }
+    // SAFETY: read once, before anything could change the environment; this program has one thread.
+    unsafe { environ }
+}
+
+fn c_path(path: &Path) -> Result<CString, Errno> {
+    CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| Errno::EINVAL)
+}
+

@@ -1,0 +1,130 @@
+//! The text of `/proc/self/mountinfo` (proc_pid_mountinfo(5)) as entries, and what one can learn from it about a path.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+/// `major:minor` of a mounted file system.
+pub type Device = (u32, u32);
+
+/// One mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountEntry {
+    pub device: Device,
+    /// The directory of the file system that is mounted.
+    pub fs_root: PathBuf,
+    pub mountpoint: PathBuf,
+    /// Peer group, when the mount is shared.
+    pub shared: bool,
+}
+
+/// All entries in kernel order. Lines that are no mountinfo are skipped: a table of another kernel must not stop a container.
+#[must_use]
+pub fn parse(table: &[u8]) -> Vec<MountEntry> {
+    table.split(|byte| *byte == b'\n').filter_map(parse_line).collect()
+}
+
+fn parse_line(line: &[u8]) -> Option<MountEntry> {
+    let mut fields = line.split(|byte| *byte == b' ');
+    let device = std::str::from_utf8(fields.nth(2)?).ok().and_then(|device| device.split_once(':'))?;
+    let device = (device.0.parse().ok()?, device.1.parse().ok()?);
+    let fs_root = unescape(fields.next()?);
+    let mountpoint = unescape(fields.next()?);
+    let shared = fields.skip(1).take_while(|field| *field != b"-").any(|tag| tag.starts_with(b"shared:"));
+    Some(MountEntry { device, fs_root, mountpoint, shared })
+}
+
+/// Undoes the kernel's octal escapes of space, tab, newline and backslash (`\040` …).
+fn unescape(field: &[u8]) -> PathBuf {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((byte, tail)) = rest.split_first() {
+        let octal = tail.get(..3).filter(|digits| *byte == b'\\' && digits.iter().all(|d| (b'0'..=b'7').contains(d)));
+        rest = match octal {
+            Some(digits) => {
+                bytes.push(digits.iter().fold(0_u8, |value, digit| value.wrapping_mul(8).wrapping_add(digit - b'0')));
+                &tail[3..]
+            }
+            None => {
+                bytes.push(*byte);
+                tail
+            }
+        };
+    }
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
+/// The place of a file inside its file system, whatever path leads to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub device: Device,
+    pub path: PathBuf,
+}
+
+/// The mount that holds `path` (resolved, absolute): the deepest mountpoint above it, and of several on one mountpoint the last, which covers
+/// the others.
+#[must_use]
+pub fn holder<'a>(table: &'a [MountEntry], path: &Path) -> Option<&'a MountEntry> {
+    let above = table.iter().filter(|entry| path.starts_with(&entry.mountpoint));
+    above.max_by_key(|entry| entry.mountpoint.as_os_str().len())
+}
+
+/// Where `path` lies in the file system of the mount that holds it.
+#[must_use]
+pub fn place(table: &[MountEntry], path: &Path) -> Option<Place> {
+    let entry = holder(table, path)?;
+    let below = path.strip_prefix(&entry.mountpoint).ok()?;
+    Some(Place { device: entry.device, path: entry.fs_root.join(below) })
+}
+
+/// The places of all mounts strictly below `path`: what a recursive bind of `path` carries along.
+pub fn places_below(table: &[MountEntry], path: &Path) -> impl Iterator<Item = Place> {
+    let below = table.iter().filter(move |entry| entry.mountpoint != path && entry.mountpoint.starts_with(path));
+    below.map(|entry| Place { device: entry.device, path: entry.fs_root.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &[u8] = b"25 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n\
+        30 25 8:1 /var/lib/containerd /mnt/alias rw - ext4 /dev/sda1 rw\n\
+        31 25 0:40 / /mnt/with\\040space rw,nosuid master:3 propagate_from:1 - tmpfs tmpfs rw\n\
+        32 25 0:41 / /mnt/alias rw shared:9 - tmpfs over rw\n\
+        this is no mount\n\
+        33\n";
+
+    #[test]
+    fn reads_tags_and_escapes_and_skips_what_is_no_mount() {
+        let table = parse(TABLE);
+        assert_eq!(table.len(), 4);
+        assert!(table[0].shared);
+        assert!(!table[1].shared);
+        assert_eq!(table[2].mountpoint, Path::new("/mnt/with space"));
+        assert!(!table[2].shared, "master: alone is not shared");
+    }
+
+    #[test]
+    fn the_last_mount_on_a_mountpoint_covers_the_others() {
+        let table = parse(TABLE);
+        assert_eq!(holder(&table, Path::new("/mnt/alias/x")).unwrap().device, (0, 41));
+        let covered = parse(&TABLE[..TABLE.iter().position(|b| *b == b'\n').unwrap() + 1]);
+        assert_eq!(place(&covered, Path::new("/mnt/alias")).unwrap(), Place { device: (8, 1), path: "/mnt/alias".into() });
+    }
+
+    #[test]
+    fn a_bind_alias_has_the_place_of_its_origin() {
+        let table: Vec<MountEntry> = parse(TABLE).into_iter().take(2).collect();
+        assert_eq!(place(&table, Path::new("/mnt/alias")), place(&table, Path::new("/var/lib/containerd")));
+        let below: Vec<_> = places_below(&table, Path::new("/mnt")).collect();
+        assert_eq!(below, [Place { device: (8, 1), path: "/var/lib/containerd".into() }]);
+    }
+
+    #[test]
+    fn any_bytes_are_survived() {
+        for bytes in [&b""[..], b"\\", b"1 2 3:4 \\9 \\ x", b"1 2 3:4 /\\377 /\\1 rw - x", &[0xff; 64]] {
+            let _ = parse(bytes);
+        }
+        assert_eq!(unescape(b"/\\400"), Path::new(OsString::from_vec(vec![b'/', 0]).as_os_str()));
+    }
+}

@@ -1,0 +1,82 @@
+//! Our own log: one JSON line for each container in which something was changed or is worth telling. Best effort; never the environment.
+
+use crate::plan::{Action, Change, Plan, Step};
+use crate::report;
+use serde::Serialize;
+use std::path::Path;
+
+/// One line of the log.
+#[derive(Serialize)]
+pub struct Record<'a> {
+    time: String,
+    level: &'static str,
+    command: &'static str,
+    id: String,
+    bundle: String,
+    runtime: String,
+    changes: Vec<ChangeRecord<'a>>,
+    notices: Vec<NoticeRecord>,
+}
+
+#[derive(Serialize)]
+struct ChangeRecord<'a> {
+    rule: &'static str,
+    #[serde(flatten)]
+    change: &'a Change,
+    why: &'a str,
+}
+
+/// Something worth telling, by a rule or about the call as a whole.
+#[derive(Debug, Serialize)]
+pub struct NoticeRecord {
+    rule: &'static str,
+    msg: String,
+}
+
+impl NoticeRecord {
+    #[must_use]
+    pub fn new(rule: &'static str, msg: impl Into<String>) -> NoticeRecord {
+        NoticeRecord { rule, msg: msg.into() }
+    }
+
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.msg
+    }
+}
+
+/// Of which container a line speaks.
+pub struct Subject<'a> {
+    pub command: &'static str,
+    pub id: &'a str,
+    pub bundle: &'a Path,
+    pub runtime: &'a Path,
+}
+
+fn change_record(step: &Step) -> Option<ChangeRecord<'_>> {
+    match &step.action {
+        Action::EditSpec { change, .. } => Some(ChangeRecord { rule: step.rule, change, why: &step.why }),
+        _ => None,
+    }
+}
+
+/// Writes the line for one container, if there is anything to tell: what was changed (`done`), and the notices.
+pub fn write(log: &Path, subject: &Subject<'_>, done: &Plan, mut notices: Vec<NoticeRecord>) {
+    let noticed = done.steps.iter().filter(|step| step.action == Action::Notice);
+    notices.extend(noticed.map(|step| NoticeRecord::new(step.rule, step.why.clone())));
+    let changes: Vec<ChangeRecord<'_>> = done.steps.iter().filter_map(change_record).collect();
+    if log.as_os_str().is_empty() || (changes.is_empty() && notices.is_empty()) {
+        return;
+    }
+    let record = Record {
+        time: report::now(),
+        level: if notices.is_empty() { "info" } else { "warning" },
+        command: subject.command,
+        id: subject.id.to_owned(),
+        bundle: subject.bundle.to_string_lossy().into_owned(),
+        runtime: subject.runtime.to_string_lossy().into_owned(),
+        changes,
+        notices,
+    };
+    report::append_line(log, &report::json_line(&record), 0o640);
+}

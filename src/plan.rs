@@ -1,0 +1,66 @@
+//! What is to be done before the runtime runs, as data: it can be printed, compared and tested, and only `apply` carries it out.
+
+use crate::spec::Edit;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// The steps of all rules, in the order of the rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    pub steps: Vec<Step>,
+}
+
+/// One thing to do or to tell, the rule that wants it and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    pub rule: &'static str,
+    pub why: String,
+    pub action: Action,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Change `config.json`.
+    EditSpec { change: Change, edits: Vec<Edit> },
+    /// Write `1` into a sysctl file.
+    EnableSysctl { path: PathBuf },
+    /// Fail the call, with `why`.
+    Refuse,
+    /// Nothing to do; `why` goes to our own log.
+    Notice,
+    /// Nothing to do and nothing worth a line in the log; `why` is shown by `guard plan`.
+    Keep,
+}
+
+/// What an edit changes, for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Change {
+    Options { mount: String, before: Vec<String>, after: Vec<String> },
+    Key { key: &'static str, before: Option<String>, after: &'static str },
+}
+
+impl Plan {
+    /// All edits of the document.
+    #[must_use]
+    pub fn edits(&self) -> Vec<Edit> {
+        let of_step = |step: &Step| match &step.action {
+            Action::EditSpec { edits, .. } => edits.clone(),
+            _ => Vec::new(),
+        };
+        self.steps.iter().flat_map(of_step).collect()
+    }
+
+    /// The sentence with which the call fails, naming everything that is refused at once.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        let refused: Vec<&str> = self.steps.iter().filter(|step| step.action == Action::Refuse).map(|step| step.why.as_str()).collect();
+        (!refused.is_empty()).then(|| refused.join("; "))
+    }
+
+    /// Whether the plan would change anything or fail the call.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.steps.iter().all(|step| matches!(step.action, Action::Notice | Action::Keep))
+    }
+}

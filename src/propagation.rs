@@ -1,0 +1,236 @@
+//! The propagation words of a bind mount, and what to do with them: the decision table of the main job.
+//!
+//! Only *exactly one* word is safe: runc applies several in order and any private one among them wins, crun refuses to start. And only
+//! `rslave` (or an intended `rshared`) lets the host's `umount` reach the container: it is propagated to the peers and slaves of the
+//! unmounted mount's *parent* (mount_namespaces(7)), which in the container is the top of the bind.
+
+use crate::config::Policy;
+use crate::invocation::Flavour;
+
+/// The words that set propagation; case-sensitive in every runtime.
+const WORDS: [&str; 8] = ["private", "rprivate", "slave", "rslave", "shared", "rshared", "unbindable", "runbindable"];
+
+#[must_use]
+pub fn is_propagation_word(option: &str) -> bool {
+    WORDS.contains(&option)
+}
+
+fn is_private(word: &str) -> bool {
+    matches!(word, "private" | "rprivate" | "unbindable" | "runbindable")
+}
+
+/// What is wrong with a directory bind that overlaps a protected root, and what it should say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Its words are right, or concern nothing that can be pinned.
+    Keep,
+    /// `rslave` already; `linux.rootfsPropagation` must let it take effect.
+    KeepSlave,
+    /// Left as it is although it pins: the reason is worth a notice.
+    Leave(&'static str),
+    /// To be replaced by this one word.
+    Replace { word: &'static str, reason: &'static str, refused: bool },
+}
+
+/// How a mount binds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bind {
+    /// No bind at all.
+    No,
+    /// The directory alone, without the mounts below it.
+    Plain,
+    /// The directory with all mounts below it.
+    Recursive,
+}
+
+impl Bind {
+    /// Every runtime goes by the option words; `type` decides nothing once one of them is there, and without them runc and crun refuse the
+    /// mount, while youki makes a plain bind of `type: "bind"`, which pins nothing.
+    #[must_use]
+    pub fn of<'a>(mut options: impl Iterator<Item = &'a str> + Clone) -> Bind {
+        if options.clone().any(|option| option == "rbind") {
+            Bind::Recursive
+        } else if options.any(|option| option == "bind") {
+            Bind::Plain
+        } else {
+            Bind::No
+        }
+    }
+}
+
+/// The decision table for a directory bind that overlaps a protected root.
+///
+/// `refused` in the verdict marks what dockerd would refuse (`validateBindDaemonRoot`): everything the user spelt out wrongly; a bind without
+/// a word is completed silently there, too.
+#[must_use]
+pub fn verdict(bind: Bind, options: &[&str], flavour: Flavour, force_rro: bool) -> Verdict {
+    let words: Vec<&str> = options.iter().copied().filter(|option| is_propagation_word(option)).collect();
+    match bind {
+        Bind::No => Verdict::Keep,
+        Bind::Plain => plain_bind(&words, flavour),
+        Bind::Recursive if options.contains(&"rro") && words.iter().all(|word| is_private(word)) && !force_rro => Verdict::Leave(
+            "it is recursively read-only (rro): a mount that the host makes later would appear in it writable, so it stays private and pins what is mounted below it now",
+        ),
+        Bind::Recursive => recursive_bind(&words),
+    }
+}
+
+/// A plain bind holds no nested mounts and cannot pin any. crun however lets the "recursive" of an r-word leak into the bind itself and so
+/// carries the nested mounts along.
+fn plain_bind(words: &[&str], flavour: Flavour) -> Verdict {
+    if flavour != Flavour::Crun || !words.iter().any(|word| word.starts_with('r')) {
+        return Verdict::Keep;
+    }
+    let word = match words {
+        [only] => match *only {
+            "rslave" => "slave",
+            "rshared" => "shared",
+            "runbindable" => "unbindable",
+            _ => "private",
+        },
+        _ => "private",
+    };
+    Verdict::Replace { word, reason: "crun makes a plain bind recursive when its propagation word is, and so pins the mounts below it", refused: true }
+}
+
+fn recursive_bind(words: &[&str]) -> Verdict {
+    let pins = "a private recursive bind keeps every mount below it alive after the host unmounted it";
+    match words {
+        [] => Verdict::Replace { word: "rslave", reason: "a recursive bind without a propagation word is private under crun", refused: false },
+        ["rslave"] => Verdict::KeepSlave,
+        ["rshared"] => Verdict::Keep,
+        ["shared"] => Verdict::Leave("it says shared, which is not recursive: mounts below it keep the propagation they have; rshared was probably meant"),
+        ["slave"] => Verdict::Replace { word: "rslave", reason: "slave is not recursive: mounts below it are not slaves", refused: true },
+        [_] => Verdict::Replace { word: "rslave", reason: pins, refused: true },
+        several => {
+            let not_private: Vec<_> = several.iter().filter(|word| !is_private(word)).collect();
+            let shared = !not_private.is_empty() && not_private.iter().all(|word| **word == "rshared");
+            let word = if shared { "rshared" } else { "rslave" };
+            Verdict::Replace { word, reason: "of several propagation words runc lets a private one win, and crun refuses them", refused: true }
+        }
+    }
+}
+
+/// The value `linux.rootfsPropagation` must get so that an `rslave` bind takes effect; `None`: it may stay as it is.
+///
+/// crun makes everything recursively private when it is unset, all runtimes when it says so; making a private mount slave leaves it private.
+/// A value that already propagates is never lowered: a Bidirectional volume depends on it. With a sibling bind that is shared, `slave` keeps
+/// that sibling shared on every runtime and `rslave` does not (runc 1.3.6, crun). youki knows only the words without `r`, and its default
+/// is `slave` already.
+#[must_use]
+pub fn rootfs_propagation(now: Option<&str>, flavour: Flavour, sibling_is_shared: bool) -> Option<&'static str> {
+    let now = now.unwrap_or("");
+    match flavour {
+        Flavour::Youki => (now == "private" || now == "unbindable").then_some("slave"),
+        _ if now.is_empty() || is_private(now) => Some(if sibling_is_shared { "slave" } else { "rslave" }),
+        _ => None,
+    }
+}
+
+/// Whether a policy makes the create fail over this verdict.
+#[must_use]
+pub fn refuses(policy: Policy, verdict: Verdict) -> bool {
+    policy == Policy::Reject && matches!(verdict, Verdict::Replace { refused: true, .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn word_after(options: &str, flavour: Flavour) -> String {
+        let options: Vec<&str> = options.split(',').collect();
+        match verdict(Bind::of(options.iter().copied()), &options, flavour, false) {
+            Verdict::Keep => "keep".to_owned(),
+            Verdict::KeepSlave => "keep-slave".to_owned(),
+            Verdict::Leave(_) => "leave".to_owned(),
+            Verdict::Replace { word, refused, .. } => format!("{word}{}", if refused { " refused" } else { "" }),
+        }
+    }
+
+    /// The decision table, row by row: options, then the verdict under runc and under crun.
+    const TABLE: &[(&str, &str, &str)] = &[
+        ("rbind", "rslave", "rslave"),
+        ("rbind,private", "rslave refused", "rslave refused"),
+        ("rprivate,rw,rbind", "rslave refused", "rslave refused"),
+        ("rbind,slave", "rslave refused", "rslave refused"),
+        ("rbind,rslave", "keep-slave", "keep-slave"),
+        ("rbind,rshared", "keep", "keep"),
+        ("rbind,shared", "leave", "leave"),
+        ("rbind,unbindable", "rslave refused", "rslave refused"),
+        ("rbind,runbindable", "rslave refused", "rslave refused"),
+        ("rbind,rprivate,rslave", "rslave refused", "rslave refused"),
+        ("rbind,rslave,rslave", "rslave refused", "rslave refused"),
+        ("rbind,rprivate,rshared", "rshared refused", "rshared refused"),
+        ("rbind,rshared,slave", "rslave refused", "rslave refused"),
+        ("rbind,private,rprivate", "rslave refused", "rslave refused"),
+        ("bind", "keep", "keep"),
+        ("bind,private", "keep", "keep"),
+        ("bind,slave", "keep", "keep"),
+        ("bind,rprivate", "keep", "private refused"),
+        ("bind,rslave", "keep", "slave refused"),
+        ("bind,rshared", "keep", "shared refused"),
+        ("bind,rslave,rprivate", "keep", "private refused"),
+        ("bind,rbind,rprivate", "rslave refused", "rslave refused"),
+        ("rbind,rro", "leave", "leave"),
+        ("rbind,rro,rprivate", "leave", "leave"),
+        ("rbind,rro,rslave", "keep-slave", "keep-slave"),
+        ("rbind,rro,rshared", "keep", "keep"),
+        ("rbind,rro,slave", "rslave refused", "rslave refused"),
+        ("rbind,ro,rprivate", "rslave refused", "rslave refused"),
+        ("rbind,RPRIVATE", "rslave", "rslave"),
+        ("nosuid,nodev", "keep", "keep"),
+    ];
+
+    #[test]
+    fn decision_table() {
+        for (options, runc, crun) in TABLE {
+            assert_eq!(word_after(options, Flavour::Runc), *runc, "{options} under runc");
+            assert_eq!(word_after(options, Flavour::Crun), *crun, "{options} under crun");
+        }
+    }
+
+    #[test]
+    fn a_second_pass_over_a_replaced_bind_finds_nothing() {
+        for (options, ..) in TABLE {
+            for flavour in [Flavour::Runc, Flavour::Crun, Flavour::Youki] {
+                let options: Vec<&str> = options.split(',').collect();
+                let bind = Bind::of(options.iter().copied());
+                let Verdict::Replace { word, .. } = verdict(bind, &options, flavour, false) else { continue };
+                let mut after: Vec<&str> = options.into_iter().filter(|option| !is_propagation_word(option)).collect();
+                after.push(word);
+                assert!(!matches!(verdict(bind, &after, flavour, false), Verdict::Replace { .. }), "{after:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn force_rro_overrides() {
+        let options = ["rbind", "rro", "rprivate"];
+        assert!(matches!(verdict(Bind::Recursive, &options, Flavour::Runc, true), Verdict::Replace { word: "rslave", .. }));
+    }
+
+    #[test]
+    fn bind_recognition() {
+        let of = |options: &[&'static str]| Bind::of(options.iter().copied());
+        assert_eq!(of(&["ro", "rbind"]), Bind::Recursive);
+        assert_eq!(of(&["bind"]), Bind::Plain);
+        assert_eq!(of(&["bind", "rbind"]), Bind::Recursive);
+        assert_eq!(of(&["RBIND", "Bind"]), Bind::No);
+        assert_eq!(of(&[]), Bind::No);
+    }
+
+    #[test]
+    fn rootfs_propagation_is_raised_and_never_lowered() {
+        for private in [None, Some(""), Some("private"), Some("rprivate"), Some("unbindable"), Some("runbindable")] {
+            for flavour in [Flavour::Runc, Flavour::Crun] {
+                assert_eq!(rootfs_propagation(private, flavour, false), Some("rslave"), "{private:?}");
+                assert_eq!(rootfs_propagation(private, flavour, true), Some("slave"), "{private:?}");
+            }
+        }
+        for kept in ["slave", "rslave", "shared", "rshared"] {
+            assert_eq!(rootfs_propagation(Some(kept), Flavour::Crun, false), None);
+        }
+        assert_eq!(rootfs_propagation(None, Flavour::Youki, false), None);
+        assert_eq!(rootfs_propagation(Some("private"), Flavour::Youki, false), Some("slave"));
+    }
+}

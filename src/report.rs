@@ -1,0 +1,130 @@
+//! One error, told the way the engine can show it: one line in the runtime's `--log` and the same text on stderr. containerd reads only the
+//! log, podman parses the whole of it as one object, a person reads stderr.
+
+use crate::invocation::LogTarget;
+use serde::Serialize;
+use serde_json::ser::Formatter;
+use std::ffi::OsStr;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::SystemTime;
+
+/// Why runc-guard could not do its work: one sentence, verb and object, errno by name, what to do. Never strerror's words: engines take
+/// "permission denied" and "no such file or directory" for something else.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Failure(String);
+
+impl Failure {
+    #[must_use]
+    pub fn new(sentence: impl Into<String>) -> Failure {
+        Failure(one_line(&format!("runc-guard: {}", sentence.into())))
+    }
+
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A line of the runtimes' JSON log.
+#[derive(Serialize)]
+struct LogLine<'a> {
+    level: &'static str,
+    msg: &'a str,
+    time: String,
+}
+
+/// Reports a failure. Nothing here can fail in a way that somebody could still be told of.
+pub fn tell(failure: &Failure, target: LogTarget<'_>) {
+    let msg = failure.message();
+    let time = now();
+    if let Some(path) = target.path.and_then(plain_path) {
+        let line = if target.json { json_line(&LogLine { level: "error", msg, time }) } else { text_line(msg, &time) };
+        append_line(path, &line, 0o644);
+    }
+    // Straight to the descriptor: with closed stderr this is a write that fails.
+    let _ = io::stderr().write_all(format!("{msg}\n").as_bytes());
+}
+
+/// From here on a bug of ours is told to the engine like any other failure, instead of as a stack trace in the container's output.
+pub fn tell_panics(target: LogTarget<'_>) {
+    let (path, json) = (target.path.map(OsStr::to_owned), target.json);
+    std::panic::set_hook(Box::new(move |panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let failure = Failure::new(format!("prepare the bundle: a bug at {place}; please report it"));
+        tell(&failure, LogTarget { path: path.as_deref(), json });
+        std::process::exit(1);
+    }));
+}
+
+/// crun's `--log` also takes `file:PATH`, and `journald:ID` or `syslog:ID`, which are no files.
+fn plain_path(path: &OsStr) -> Option<&Path> {
+    let bytes = path.as_bytes();
+    let elsewhere = bytes.starts_with(b"journald:") || bytes.starts_with(b"syslog:");
+    let file = bytes.strip_prefix(b"file:").unwrap_or(bytes);
+    (!elsewhere).then(|| Path::new(OsStr::from_bytes(file)))
+}
+
+/// logrus' text format, which is runc's default.
+fn text_line(msg: &str, time: &str) -> Vec<u8> {
+    let mut line = format!("time=\"{time}\" level=error msg=").into_bytes();
+    line.extend(json_line(&msg));
+    line
+}
+
+/// RFC 3339 in UTC, to the second.
+#[must_use]
+pub fn now() -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+}
+
+/// One line of ASCII JSON: no byte of any value can end the line or reach a terminal as a control.
+#[must_use]
+pub fn json_line(value: &impl Serialize) -> Vec<u8> {
+    let mut line = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut line, Ascii);
+    if value.serialize(&mut serializer).is_err() {
+        line.clear();
+    }
+    line.push(b'\n');
+    line
+}
+
+struct Ascii;
+
+impl Formatter for Ascii {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        for character in fragment.chars() {
+            if matches!(character, ' '..='~') {
+                writer.write_all(&[character as u8])?;
+                continue;
+            }
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Appends one line with one write(2), and never waits: a FIFO without a reader does not open, a full one drops the line, a device or socket is
+/// left alone.
+pub fn append_line(path: &Path, line: &[u8], mode: u32) {
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = OpenOptions::new().append(true).create(true).mode(mode).custom_flags(flags).open(path);
+    if let Ok(mut file) = file {
+        let _ = file.write(line);
+    }
+}
+
+/// Control characters as escapes, so that a hostile path cannot add lines of its own.
+fn one_line(text: &str) -> String {
+    let escape = |c: char| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { c.escape_default().collect() } else { String::from(c) };
+    text.chars().map(escape).collect()
+}
+
+#[cfg(test)]
+mod tests;

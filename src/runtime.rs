@@ -1,0 +1,134 @@
+//! Finds the real runtime, which is never ourselves, and becomes it.
+
+use crate::config::Config;
+use crate::invocation::Flavour;
+use crate::kernel::{self, RawArgs};
+use crate::report::Failure;
+use crate::settings_files::is_writable_by_others;
+use nix::unistd::{AccessFlags, access};
+use std::ffi::{CString, OsStr};
+use std::fs::{File, Metadata};
+use std::io::Read;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Searched when PATH is unset or empty, as podman's direct calls may leave it.
+const USUAL_DIRECTORIES: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Programs that earlier runc-guards of this chain have become and that are not known to be a runtime, as `DEV:INO` separated by commas. It
+/// goes only to such a program (a shell wrapper, a file of another name), never straight to runc, crun or youki.
+const CHAIN: &str = "RUNC_GUARD_CHAIN";
+
+/// A usable real runtime.
+#[derive(Debug)]
+pub struct Runtime {
+    pub path: PathBuf,
+    pub flavour: Flavour,
+    /// Others than root and ourselves can replace its content.
+    pub writable_by_others: bool,
+    chain: Option<CString>,
+}
+
+type Identity = (u64, u64);
+
+/// The first usable candidate of `config.runtimes`.
+///
+/// # Errors
+/// None is usable; the failure says why for each.
+pub fn find(config: &Config) -> Result<Runtime, Failure> {
+    let ourselves = own_identity();
+    let entered = entered_before();
+    let mut refused: Vec<String> = Vec::new();
+    for name in &config.runtimes {
+        let candidates = candidates(name);
+        if candidates.is_empty() {
+            refused.push(format!("{name}: not in PATH"));
+        }
+        for path in candidates {
+            match usable(&path, ourselves, &entered) {
+                Ok(metadata) => return Ok(runtime(path, &metadata, config.flavour, &entered)),
+                Err(why) => refused.push(format!("{}: {why}", path.display())),
+            }
+        }
+    }
+    Err(Failure::new(format!("find the real runtime: none of the candidates can be used ({}); name one in the setting runtimes", refused.join("; "))))
+}
+
+fn candidates(name: &str) -> Vec<PathBuf> {
+    if name.starts_with('/') {
+        return vec![PathBuf::from(name)];
+    }
+    let path = std::env::var_os("PATH").filter(|path| !path.is_empty()).unwrap_or_else(|| USUAL_DIRECTORIES.into());
+    let found = which::which_in_all(name, Some(path), "/");
+    // A relative entry of PATH would search the bundle or whatever directory the engine is in.
+    found.map(|found| found.filter(|path| path.is_absolute()).collect()).unwrap_or_default()
+}
+
+fn usable(path: &Path, ourselves: Option<Identity>, entered: &[Identity]) -> Result<Metadata, String> {
+    let errno = |error: std::io::Error| error.raw_os_error().map_or("EIO".to_owned(), |errno| format!("{:?}", nix::errno::Errno::from_raw(errno)));
+    let metadata = std::fs::metadata(path).map_err(errno)?;
+    let identity = (metadata.dev(), metadata.ino());
+    if Some(identity) == ourselves {
+        return Err("runc-guard itself".to_owned());
+    }
+    if entered.contains(&identity) {
+        return Err("leads back to runc-guard".to_owned());
+    }
+    if !metadata.is_file() {
+        return Err("no regular file".to_owned());
+    }
+    access(path, AccessFlags::X_OK).map_err(|errno| format!("{errno:?}"))?;
+    Ok(metadata)
+}
+
+fn runtime(path: PathBuf, metadata: &Metadata, configured: Option<Flavour>, entered: &[Identity]) -> Runtime {
+    let flavour = configured.unwrap_or_else(|| flavour_of_file(&path));
+    let needs_mark = flavour == Flavour::Unknown || !entered.is_empty() || is_script(&path);
+    let chain = needs_mark.then(|| chain_variable(entered, (metadata.dev(), metadata.ino())));
+    Runtime { path, flavour, writable_by_others: is_writable_by_others(metadata), chain }
+}
+
+/// By the name of the file that is executed in the end: a symlink `runc` may lead to crun. A target of unknown name has the link's flavour.
+fn flavour_of_file(path: &Path) -> Flavour {
+    let by_name = |path: &Path| path.file_name().map_or(Flavour::Unknown, Flavour::of_file_name);
+    let is_symlink = std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
+    #[allow(clippy::disallowed_methods)] // read for its name only
+    let target = is_symlink.then(|| std::fs::canonicalize(path).map_or(Flavour::Unknown, |target| by_name(&target)));
+    target.filter(|flavour| *flavour != Flavour::Unknown).unwrap_or_else(|| by_name(path))
+}
+
+/// A script of a runtime's name is some admin's wrapper and may lead back to us.
+fn is_script(path: &Path) -> bool {
+    let mut magic = [0_u8; 2];
+    File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == *b"#!"
+}
+
+fn own_identity() -> Option<Identity> {
+    let executed = || kernel::executed_path().and_then(|path| std::fs::metadata(OsStr::from_bytes(path.to_bytes())).ok());
+    let metadata = std::fs::metadata("/proc/self/exe").ok().or_else(executed)?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+fn entered_before() -> Vec<Identity> {
+    let chain = std::env::var(CHAIN).unwrap_or_default();
+    let identity = |entry: &str| entry.split_once(':').and_then(|(dev, ino)| Some((dev.parse().ok()?, ino.parse().ok()?)));
+    chain.split(',').filter_map(identity).collect()
+}
+
+fn chain_variable(entered: &[Identity], next: Identity) -> CString {
+    let chain: Vec<String> = entered.iter().chain([&next]).map(|(dev, ino)| format!("{dev}:{ino}")).collect();
+    CString::new(format!("{CHAIN}={}", chain.join(","))).unwrap_or_default()
+}
+
+impl Runtime {
+    /// Becomes the runtime; returns only why that failed.
+    #[must_use]
+    pub fn exec(&self, args: RawArgs) -> Failure {
+        let Ok(path) = CString::new(self.path.clone().into_os_string().into_vec()) else {
+            return Failure::new(format!("execute {:?}: EINVAL; correct the setting runtimes", self.path));
+        };
+        let errno = kernel::execve(&path, args, self.chain.as_deref());
+        Failure::new(format!("execute {}: {errno:?}; install a working runtime there or name another in the setting runtimes", self.path.display()))
+    }
+}

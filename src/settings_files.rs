@@ -1,0 +1,154 @@
+//! Reads the settings files: `/etc/runc-guard/config.toml`, then `/etc/runc-guard/conf.d/*.toml` in name order; or the one file that
+//! `RUNC_GUARD_CONFIG` names. Never waits: what is no regular file of a sane size is a problem, not a read.
+
+use crate::config::{Problem, Settings};
+use std::ffi::OsStr;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Where settings live.
+pub const DIRECTORY: &str = "/etc/runc-guard";
+/// Names another settings file.
+pub const VARIABLE: &str = "RUNC_GUARD_CONFIG";
+
+const MOST_BYTES: u64 = 1 << 20;
+
+/// The settings of this process. Absent files mean defaults; everything else that is wrong is in [`Settings::problems`].
+#[must_use]
+pub fn read() -> Settings {
+    match std::env::var_os(VARIABLE).filter(|file| !file.is_empty()) {
+        Some(file) => {
+            let mut settings = Settings::default();
+            absorb_file(&mut settings, Path::new(&file), true);
+            settings
+        }
+        None => read_directory(Path::new(DIRECTORY)),
+    }
+}
+
+/// The settings of `directory`: its `config.toml`, then its `conf.d`.
+#[must_use]
+pub fn read_directory(directory: &Path) -> Settings {
+    let mut settings = Settings::default();
+    absorb_file(&mut settings, &directory.join("config.toml"), false);
+    match drop_ins(&directory.join("conf.d")) {
+        Ok(files) => files.iter().for_each(|file| absorb_file(&mut settings, file, true)),
+        Err(problem) => settings.problems.push(problem),
+    }
+    settings
+}
+
+/// The `*.toml` files of a drop-in directory in the order of their names' bytes; hidden files (an editor's) are none.
+fn drop_ins(directory: &Path) -> Result<Vec<PathBuf>, Problem> {
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(whole_file(directory, &error)),
+    };
+    let is_settings = |name: &OsStr| Path::new(name).extension() == Some(OsStr::new("toml")) && !name.as_bytes().starts_with(b".");
+    let names = entries.filter_map(|entry| Some(entry.ok()?.file_name())).filter(|name| is_settings(name));
+    let mut files: Vec<PathBuf> = names.map(|name| directory.join(name)).collect();
+    files.sort();
+    Ok(files)
+}
+
+fn absorb_file(settings: &mut Settings, file: &Path, required: bool) {
+    match read_text(file) {
+        Ok((text, metadata)) => {
+            if is_writable_by_others(&metadata) {
+                settings.writable_by_others.push(file.to_owned());
+            }
+            settings.absorb(file, &text);
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => {}
+        Err(error) => settings.problems.push(whole_file(file, &error)),
+    }
+}
+
+fn read_text(file: &Path) -> std::io::Result<(String, Metadata)> {
+    let invalid = |why: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, why.to_owned());
+    let regular = |metadata: &Metadata| metadata.is_file() && metadata.len() <= MOST_BYTES;
+    let refuse = || invalid("no regular file of at most 1 MiB");
+    // Looked at before it is opened: opening a FIFO or a device does something to it.
+    if !regular(&std::fs::metadata(file)?) {
+        return Err(refuse());
+    }
+    let handle: File = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(file)?;
+    let metadata = handle.metadata()?;
+    if !regular(&metadata) {
+        return Err(refuse());
+    }
+    let mut bytes = Vec::new();
+    handle.take(MOST_BYTES).read_to_end(&mut bytes)?;
+    let text = String::from_utf8(bytes).map_err(|error| invalid(&format!("invalid UTF-8 at byte {}", error.utf8_error().valid_up_to())))?;
+    Ok((text, metadata))
+}
+
+fn whole_file(file: &Path, error: &std::io::Error) -> Problem {
+    let what = match error.raw_os_error() {
+        Some(errno) => format!("{:?}; make it readable or remove it", nix::errno::Errno::from_raw(errno)),
+        None => format!("{error}; replace it by a TOML file"),
+    };
+    Problem { file: file.to_owned(), line: None, what }
+}
+
+/// Whether somebody who is neither root nor ourselves can change the file's content.
+#[must_use]
+pub fn is_writable_by_others(metadata: &Metadata) -> bool {
+    let (mode, owner) = (metadata.mode(), metadata.uid());
+    let by_group = mode & 0o020 != 0 && metadata.gid() != 0;
+    mode & 0o002 != 0 || by_group || (owner != 0 && owner != nix::unistd::geteuid().as_raw())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Policy;
+    use std::io::Write;
+
+    fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("conf.d")).unwrap();
+        for (name, text) in files {
+            let mut file = OpenOptions::new().write(true).create_new(true).open(dir.path().join(name)).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+        }
+        dir
+    }
+
+    #[test]
+    fn drop_ins_come_after_and_in_name_order() {
+        let dir = directory(&[
+            ("config.toml", "policy = 'warn'\nlog = ''"),
+            ("conf.d/20-b.toml", "policy = 'reject'"),
+            ("conf.d/10-a.toml", "policy = 'rewrite'\nstrict = true"),
+            ("conf.d/.hidden.toml", "broken ["),
+            ("conf.d/note.txt", "broken ["),
+        ]);
+        let settings = read_directory(dir.path());
+        assert_eq!(settings.problems, []);
+        assert_eq!((settings.config.policy, settings.config.strict), (Policy::Reject, true));
+        let last = settings.origins.iter().rev().find(|(key, _)| *key == "policy").unwrap();
+        assert!(last.1.ends_with("20-b.toml:1"), "{}", last.1);
+    }
+
+    #[test]
+    fn absent_files_mean_defaults() {
+        let settings = read_directory(Path::new("/nonexistent/runc-guard"));
+        assert_eq!((settings.config, settings.problems), (crate::config::Config::default(), Vec::new()));
+    }
+
+    #[test]
+    fn what_is_no_text_file_is_a_problem_and_no_wait() {
+        let dir = directory(&[("conf.d/c.toml", "policy = 'warn'")]);
+        std::fs::create_dir(dir.path().join("conf.d/a.toml")).unwrap();
+        nix::unistd::mkfifo(&dir.path().join("conf.d/b.toml"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        std::os::unix::fs::symlink("gone", dir.path().join("conf.d/d.toml")).unwrap();
+        let settings = read_directory(dir.path());
+        assert_eq!(settings.problems.len(), 3, "{:?}", settings.problems);
+        assert_eq!(settings.config.policy, Policy::Warn);
+    }
+}

@@ -1,0 +1,221 @@
+//! The bundle's `config.json` as a document: its bytes, a typed view of the few members the rules look at, and the byte spans to edit them.
+//!
+//! The document is never serialised back: edits are spliced into the original bytes, so that unknown fields, order, number spelling and white
+//! space stay. runc (Go: case-insensitive, last duplicate wins) and crun (exact, and first or last by version) read an ambiguous document in
+//! different ways, so a member that matters must occur once and spelt exactly, or the document is [`NotUnderstood`] and nobody touches it.
+
+mod edit;
+mod object;
+
+pub use edit::{Edit, splice};
+
+use object::{Fields, Object};
+use serde::de::MapAccess;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+/// Why a document is left alone. The text ends a sentence: "config.json is not understood: …".
+#[derive(Debug, PartialEq, Eq)]
+pub struct NotUnderstood(pub String);
+
+impl fmt::Display for NotUnderstood {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<serde_json::Error> for NotUnderstood {
+    fn from(error: serde_json::Error) -> Self {
+        NotUnderstood(error.to_string())
+    }
+}
+
+/// A `config.json` that can be read in one way only.
+#[derive(Debug)]
+pub struct Spec<'a> {
+    pub text: &'a str,
+    pub mounts: Vec<Mount<'a>>,
+    root: Option<&'a RawValue>,
+    linux: Option<&'a RawValue>,
+    annotations: Option<&'a RawValue>,
+}
+
+/// One entry of `mounts`.
+#[derive(Debug)]
+pub struct Mount<'a> {
+    pub destination: Cow<'a, str>,
+    pub source: Option<Cow<'a, str>>,
+    pub options: Vec<OptionWord<'a>>,
+}
+
+/// One string of a mount's `options` and where its literal stands, quotes included.
+#[derive(Debug)]
+pub struct OptionWord<'a> {
+    pub text: Cow<'a, str>,
+    pub span: Range<usize>,
+}
+
+/// `linux.rootfsPropagation` as it stands, and how to set it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct RootfsPropagation<'a> {
+    pub value: Option<Cow<'a, str>>,
+    at: Place,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    /// The span of the value, `null` included.
+    Value(Range<usize>),
+    /// Absent: the span of the `linux` object it goes into.
+    InsideObject(Range<usize>),
+}
+
+impl<'a> Spec<'a> {
+    /// Reads a whole document. Unknown members are skipped unseen and without recursion, however deep.
+    ///
+    /// # Errors
+    /// Invalid UTF-8 or JSON, trailing text, a member that matters twice, in another case or of another type.
+    pub fn parse(bytes: &'a [u8]) -> Result<Spec<'a>, NotUnderstood> {
+        let text = std::str::from_utf8(bytes).map_err(|error| NotUnderstood(format!("invalid UTF-8 at byte {}", error.valid_up_to())))?;
+        let Object(document) = serde_json::from_str::<Object<Document>>(text)?;
+        let mounts = document.mounts.unwrap_or_default().into_iter().map(|Object(fields)| fields.read(text));
+        Ok(Spec { text, mounts: mounts.collect::<Result<_, _>>()?, root: document.root, linux: document.linux, annotations: document.annotations })
+    }
+
+    /// `root.path`, relative to the bundle when not absolute.
+    ///
+    /// # Errors
+    /// `root` cannot be read in one way only.
+    pub fn root_path(&self) -> Result<Option<Cow<'a, str>>, NotUnderstood> {
+        Ok(match self.root {
+            Some(root) => string(serde_json::from_str::<Object<Root>>(root.get())?.0.path)?,
+            None => None,
+        })
+    }
+
+    /// # Errors
+    /// `linux` cannot be read in one way only.
+    pub fn rootfs_propagation(&self) -> Result<Option<RootfsPropagation<'a>>, NotUnderstood> {
+        // Without a `linux` object there is no mount namespace either, and so nothing whose propagation could be set.
+        let Some(linux) = self.linux else { return Ok(None) };
+        let Object(fields) = serde_json::from_str::<Object<Linux>>(linux.get())?;
+        let at = match fields.rootfs_propagation {
+            Some(value) => Place::Value(span(self.text, value)),
+            None => Place::InsideObject(span(self.text, linux)),
+        };
+        Ok(Some(RootfsPropagation { value: string(fields.rootfs_propagation)?, at }))
+    }
+
+    /// The value of one annotation; `None` also when it is no string or occurs twice: who opts out must do so clearly.
+    #[must_use]
+    pub fn annotation(&self, key: &str) -> Option<Cow<'a, str>> {
+        let annotations: Vec<(Cow<'a, str>, &'a RawValue)> = serde_json::from_str::<object::Members>(self.annotations?.get()).ok()?.0;
+        let mut values = annotations.into_iter().filter(|(name, _)| name == key);
+        let (only, more) = (values.next()?.1, values.next());
+        string(Some(only)).ok().flatten().filter(|_| more.is_none())
+    }
+}
+
+/// Raw members of the whole document that matter.
+#[derive(Default)]
+struct Document<'a> {
+    mounts: Option<Vec<Object<MountFields<'a>>>>,
+    root: Option<&'a RawValue>,
+    linux: Option<&'a RawValue>,
+    annotations: Option<&'a RawValue>,
+}
+
+impl<'a> Fields<'a> for Document<'a> {
+    const NAMES: &'static [&'static str] = &["mounts", "root", "linux", "annotations"];
+
+    fn read<A: MapAccess<'a>>(&mut self, index: usize, map: &mut A) -> Result<(), A::Error> {
+        match index {
+            0 => self.mounts = map.next_value()?,
+            1 => self.root = map.next_value()?,
+            2 => self.linux = map.next_value()?,
+            _ => self.annotations = map.next_value()?,
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct MountFields<'a> {
+    destination: Option<&'a RawValue>,
+    source: Option<&'a RawValue>,
+    options: Option<Vec<&'a RawValue>>,
+}
+
+impl<'a> Fields<'a> for MountFields<'a> {
+    const NAMES: &'static [&'static str] = &["destination", "source", "options", "type"];
+
+    fn read<A: MapAccess<'a>>(&mut self, index: usize, map: &mut A) -> Result<(), A::Error> {
+        match index {
+            0 => self.destination = map.next_value()?,
+            1 => self.source = map.next_value()?,
+            2 => self.options = map.next_value()?,
+            _ => drop(map.next_value::<serde::de::IgnoredAny>()?),
+        }
+        Ok(())
+    }
+}
+
+impl<'a> MountFields<'a> {
+    fn read(self, text: &'a str) -> Result<Mount<'a>, NotUnderstood> {
+        let options = self.options.unwrap_or_default().into_iter().map(|raw| match string(Some(raw))? {
+            Some(word) => Ok(OptionWord { text: word, span: span(text, raw) }),
+            None => Err(NotUnderstood("a mount option is null".to_owned())),
+        });
+        Ok(Mount { destination: string(self.destination)?.unwrap_or_default(), source: string(self.source)?, options: options.collect::<Result<_, _>>()? })
+    }
+}
+
+#[derive(Default)]
+struct Root<'a> {
+    path: Option<&'a RawValue>,
+}
+
+impl<'a> Fields<'a> for Root<'a> {
+    const NAMES: &'static [&'static str] = &["path"];
+
+    fn read<A: MapAccess<'a>>(&mut self, _: usize, map: &mut A) -> Result<(), A::Error> {
+        self.path = Some(map.next_value()?);
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Linux<'a> {
+    rootfs_propagation: Option<&'a RawValue>,
+}
+
+impl<'a> Fields<'a> for Linux<'a> {
+    const NAMES: &'static [&'static str] = &["rootfsPropagation"];
+
+    fn read<A: MapAccess<'a>>(&mut self, _: usize, map: &mut A) -> Result<(), A::Error> {
+        self.rootfs_propagation = Some(map.next_value()?);
+        Ok(())
+    }
+}
+
+/// A string value decoded; `None` when absent or null. Borrowed unless it holds an escape.
+fn string(raw: Option<&RawValue>) -> Result<Option<Cow<'_, str>>, NotUnderstood> {
+    let Some(literal) = raw.map(RawValue::get).filter(|literal| *literal != "null") else { return Ok(None) };
+    let inner = literal.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    match inner {
+        Some(plain) if !plain.contains('\\') => Ok(Some(Cow::Borrowed(plain))),
+        Some(_) => Ok(Some(Cow::Owned(serde_json::from_str(literal)?))),
+        None => Err(NotUnderstood(format!("a string was expected, not {}", literal.chars().take(40).collect::<String>()))),
+    }
+}
+
+/// Where a raw value stands in the text it was parsed from.
+fn span(text: &str, raw: &RawValue) -> Range<usize> {
+    let start = raw.get().as_ptr() as usize - text.as_ptr() as usize;
+    start..start + raw.get().len()
+}
+
+#[cfg(test)]
+mod tests;

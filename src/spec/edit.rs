@@ -1,0 +1,92 @@
+//! Edits of a document: spans of the original text and what replaces them.
+
+use super::{Mount, Place, RootfsPropagation};
+use crate::propagation::is_propagation_word;
+use std::ops::Range;
+
+/// Replace `span` of the original text by `text`. An empty span inserts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    pub span: Range<usize>,
+    pub text: String,
+}
+
+/// The document with all `edits` carried out; every byte outside their spans stays.
+///
+/// # Panics
+/// Never on edits made from the same `text` for different members: their spans do not overlap.
+#[must_use]
+pub fn splice(text: &str, edits: &[Edit]) -> String {
+    let mut in_order: Vec<&Edit> = edits.iter().collect();
+    in_order.sort_by_key(|edit| edit.span.start);
+    let mut spliced = String::with_capacity(text.len() + edits.iter().map(|edit| edit.text.len()).sum::<usize>());
+    let mut copied = 0;
+    for edit in in_order {
+        spliced.push_str(&text[copied..edit.span.start]);
+        spliced.push_str(&edit.text);
+        copied = edit.span.end;
+    }
+    spliced.push_str(&text[copied..]);
+    spliced
+}
+
+impl Mount<'_> {
+    /// The options after [`Mount::set_propagation`].
+    #[must_use]
+    pub fn options_with(&self, word: &str) -> Vec<String> {
+        let mut replaced = false;
+        let mut after: Vec<String> = Vec::with_capacity(self.options.len() + 1);
+        for option in &self.options {
+            if !is_propagation_word(&option.text) {
+                after.push(option.text.to_string());
+            } else if !std::mem::replace(&mut replaced, true) {
+                after.push(word.to_owned());
+            }
+        }
+        if !replaced {
+            after.push(word.to_owned());
+        }
+        after
+    }
+
+    /// The edits after which `word` is the only propagation word of this mount's options: the first one is replaced in place, further ones go
+    /// with the comma before them, and where there is none the word is appended in the white space of its neighbours.
+    #[must_use]
+    pub fn set_propagation(&self, text: &str, word: &str) -> Vec<Edit> {
+        let mut edits = Vec::new();
+        for (index, option) in self.options.iter().enumerate().filter(|(_, option)| is_propagation_word(&option.text)) {
+            if edits.is_empty() {
+                edits.push(Edit { span: option.span.clone(), text: format!("\"{word}\"") });
+            } else {
+                edits.push(Edit { span: self.options[index - 1].span.end..option.span.end, text: String::new() });
+            }
+        }
+        if let (true, [.., last]) = (edits.is_empty(), self.options.as_slice()) {
+            let separator = match self.options.as_slice() {
+                [.., before, _] => &text[before.span.end..last.span.start],
+                _ => ",",
+            };
+            edits.push(Edit { span: last.span.end..last.span.end, text: format!("{separator}\"{word}\"") });
+        }
+        edits
+    }
+}
+
+impl RootfsPropagation<'_> {
+    /// The edit after which `linux.rootfsPropagation` is `value`: its value replaced, or the member put first into the `linux` object.
+    #[must_use]
+    pub fn set(&self, text: &str, value: &str) -> Edit {
+        match &self.at {
+            Place::Value(span) => Edit { span: span.clone(), text: format!("\"{value}\"") },
+            Place::InsideObject(object) => {
+                let inner = &text[object.start + 1..object.end];
+                let space = &inner[..inner.len() - inner.trim_start().len()];
+                let colon = if space.is_empty() { ":" } else { ": " };
+                let empty = inner.trim_start().starts_with('}');
+                let (space, comma) = if empty { ("", "") } else { (space, ",") };
+                let start = object.start + 1;
+                Edit { span: start..start, text: format!("{space}\"rootfsPropagation\"{colon}\"{value}\"{comma}") }
+            }
+        }
+    }
+}
