@@ -40,16 +40,13 @@ fn unescape(field: &[u8]) -> PathBuf {
     let mut rest = field;
     while let Some((byte, tail)) = rest.split_first() {
         let octal = tail.get(..3).filter(|digits| *byte == b'\\' && digits.iter().all(|d| (b'0'..=b'7').contains(d)));
-        rest = match octal {
-            Some(digits) => {
-                bytes.push(digits.iter().fold(0_u8, |value, digit| value.wrapping_mul(8).wrapping_add(digit - b'0')));
-                &tail[3..]
-            }
-            None => {
-                bytes.push(*byte);
-                tail
-            }
-        };
+        if let Some(digits) = octal {
+            bytes.push(digits.iter().fold(0_u8, |value, digit| value.wrapping_mul(8).wrapping_add(digit - b'0')));
+            rest = &tail[3..];
+        } else {
+            bytes.push(*byte);
+            rest = tail;
+        }
     }
     PathBuf::from(OsString::from_vec(bytes))
 }

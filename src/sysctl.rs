@@ -25,7 +25,7 @@ pub fn read_disabled(path: &Path) -> Option<PathBuf> {
 /// # Errors
 /// The errno of open(2) or write(2); `EXDEV` when the file is not on procfs.
 pub fn enable(path: &Path) -> Result<(), Errno> {
-    open(OpenOptions::new().write(true), path)?.write_all(b"1\n").map_err(|error| errno(&error))
+    open(OpenOptions::new().write(true), path)?.write_all(b"1").map_err(|error| errno(&error))
 }
 
 fn open(options: &mut OpenOptions, path: &Path) -> Result<File, Errno> {

@@ -55,7 +55,9 @@ fn scan_clap<'a>(table: &'static [OptionSpec], words: &[&'a [u8]], stop_at_opera
             continue;
         }
         let (name, joined) = split_option(word);
-        let option = table.iter().find(|option| option.names.iter().any(|n| n.as_bytes() == name))?;
+        let is_long = word.starts_with(b"--");
+        let is_named = |known: &str| known.as_bytes() == name && (known.len() > 1) == is_long;
+        let option = table.iter().find(|option| option.names.iter().any(|known| is_named(known)))?;
         let value = match (option.takes_value, joined) {
             (true, Some(value)) => value,
             (true, None) => rest.next().filter(|value| !value.starts_with(b"-"))?,
