@@ -1,7 +1,7 @@
 //! The operator's commands, reached by the word `guard` in first place: no runtime has such a command. clap lives here and nowhere else.
 
 mod config;
-mod plan;
+pub mod plan;
 
 use clap::{Parser, Subcommand};
 use std::ffi::{OsStr, c_int};

@@ -36,6 +36,16 @@ impl Flavour {
             _ => Flavour::Unknown,
         }
     }
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Flavour::Runc => "runc",
+            Flavour::Crun => "crun",
+            Flavour::Youki => "youki",
+            Flavour::Unknown => "unknown",
+        }
+    }
 }
 
 /// The commands that runc-guard prepares; every other one is passed through.

@@ -4,8 +4,10 @@
 
 use std::ffi::{c_char, c_int};
 
+/// # Safety
+/// Only the C start-up calls it, with the arguments the kernel passed.
 #[unsafe(no_mangle)]
-pub extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
+pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
     // SAFETY: these are the arguments of `main`.
     let args = unsafe { runc_guard::kernel::RawArgs::of_main(argc, argv) };
     runc_guard::run(args)

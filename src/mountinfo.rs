@@ -105,7 +105,7 @@ mod tests {
     fn the_last_mount_on_a_mountpoint_covers_the_others() {
         let table = parse(TABLE);
         assert_eq!(holder(&table, Path::new("/mnt/alias/x")).unwrap().device, (0, 41));
-        let covered = parse(&TABLE[..TABLE.iter().position(|b| *b == b'\n').unwrap() + 1]);
+        let covered = parse(&TABLE[..=TABLE.iter().position(|b| *b == b'\n').unwrap()]);
         assert_eq!(place(&covered, Path::new("/mnt/alias")).unwrap(), Place { device: (8, 1), path: "/mnt/alias".into() });
     }
 

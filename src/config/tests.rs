@@ -27,8 +27,8 @@ fn what_is_shown_can_be_read_back() {
     let text = "runtimes = ['/opt/\"x\\', 'crun']\nflavour = 'crun'\nprotected_roots = ['/a b']\nlog = ''\npolicy = 'warn'\nallow_opt_out = ['may-detach-mounts']";
     let first = settings(text);
     assert_eq!(first.problems, []);
-    let shown: String = SETTINGS.iter().map(|setting| format!("{} = {}\n", setting.key, (setting.show)(&first.config))).collect();
-    let again = settings(&shown);
+    let shown: Vec<String> = SETTINGS.iter().map(|setting| format!("{} = {}", setting.key, (setting.show)(&first.config))).collect();
+    let again = settings(&shown.join("\n"));
     assert_eq!(again.problems, []);
     for setting in SETTINGS {
         assert_eq!((setting.show)(&again.config), (setting.show)(&first.config));

@@ -42,14 +42,13 @@ pub(super) fn run(Command::Create(args): &Command) -> Outcome {
     let plan = prepare::plan(invocation::Command::Create, flavour, &settings, &document, &args.bundle)
         .map_err(|why| anyhow!("understand {}: {why}; it would be left as it is", path.display()))?;
     let status = if plan.is_idle() { IDLE } else { WOULD_CHANGE };
-    let report = Report { bundle: args.bundle.display().to_string(), flavour, steps: plan.steps.iter().map(entry).collect() };
-    let text = if args.json { serde_json::to_string(&report)? + "\n" } else { text(&report, &plan).context("write the plan")? };
-    Ok((text, status))
+    let bundle = args.bundle.display().to_string();
+    Ok((if args.json { json(&plan, flavour, &bundle)? } else { text(&plan, flavour, &bundle).context("write the plan")? }, status))
 }
 
 #[derive(Serialize)]
 struct Report<'a> {
-    bundle: String,
+    bundle: &'a str,
     flavour: Flavour,
     steps: Vec<Entry<'a>>,
 }
@@ -75,9 +74,22 @@ fn entry(step: &Step) -> Entry<'_> {
     Entry { rule: step.rule, action, change, why: &step.why }
 }
 
-fn text(report: &Report<'_>, plan: &Plan) -> Result<String, std::fmt::Error> {
+/// The plan as one line of JSON.
+///
+/// # Errors
+/// None that a plan can cause.
+pub fn json(plan: &Plan, flavour: Flavour, bundle: &str) -> serde_json::Result<String> {
+    let report = Report { bundle, flavour, steps: plan.steps.iter().map(entry).collect() };
+    Ok(serde_json::to_string(&report)? + "\n")
+}
+
+/// The plan for people: a line for each step, one more for what changes, and the verdict.
+///
+/// # Errors
+/// None that a plan can cause.
+pub fn text(plan: &Plan, flavour: Flavour, bundle: &str) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
-    for entry in &report.steps {
+    for entry in plan.steps.iter().map(entry) {
         writeln!(text, "{:<7} {}", entry.action, entry.why)?;
         match entry.change {
             Some(Change::Options { mount, before, after }) => writeln!(text, "        {mount}: {} -> {}", before.join(","), after.join(","))?,
@@ -90,8 +102,8 @@ fn text(report: &Report<'_>, plan: &Plan) -> Result<String, std::fmt::Error> {
     } else if plan.is_idle() {
         "nothing to do"
     } else {
-        "config.json would be changed"
+        "something would be changed"
     };
-    writeln!(text, "{verdict} ({:?}, {})", report.flavour, report.bundle)?;
+    writeln!(text, "{verdict} in {bundle} ({})", flavour.name())?;
     Ok(text)
 }

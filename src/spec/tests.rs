@@ -120,7 +120,7 @@ fn depth_and_numbers_of_unknown_members_do_not_matter() {
 
 #[test]
 fn an_annotation_counts_only_when_it_is_clear() {
-    let value = |annotations: &str| parse(&format!(r#"{{"annotations":{annotations}}}"#)).unwrap().annotation("k").map(|value| value.into_owned());
+    let value = |annotations: &str| parse(&format!(r#"{{"annotations":{annotations}}}"#)).unwrap().annotation("k").map(Cow::into_owned);
     assert_eq!(value(r#"{"j":"1","k":"off"}"#).as_deref(), Some("off"));
     for unclear in [r#"{"k":"off","k":"off"}"#, r#"{"K":"off"}"#, r#"{"k":null}"#, r#"{"k":["off"]}"#, "null", "[]", r#""k""#] {
         assert_eq!(value(unclear), None, "{unclear}");

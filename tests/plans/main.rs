@@ -1,0 +1,53 @@
+//! Plans without a host: the document and hand-made facts in, steps and spliced bytes out.
+
+mod golden;
+mod lossless;
+mod properties;
+
+use runc_guard::config::Config;
+use runc_guard::host::{HostView, Root, Rootfs, Source};
+use runc_guard::invocation::{Command, Flavour};
+use runc_guard::plan::Plan;
+use runc_guard::rules::{self, Facts};
+use runc_guard::spec::{Spec, splice};
+use std::path::{Path, PathBuf};
+
+/// A node on which every default root exists, every mount is shared and every source is what its name says.
+fn node(spec: &Spec<'_>, config: &Config) -> HostView {
+    let root = |path: &PathBuf| Root { path: path.clone(), place: None };
+    HostView {
+        roots: config.protected_roots.iter().map(root).collect(),
+        sources: spec.mounts.iter().map(source).collect(),
+        rootfs: Some(Rootfs { is_mountpoint: true, mount_id: Some(7) }),
+        sysctl_to_enable: None,
+    }
+}
+
+fn source(mount: &runc_guard::spec::Mount<'_>) -> Option<Source> {
+    let is_bind = mount.options.iter().any(|option| option.text == "rbind" || option.text == "bind");
+    let path = PathBuf::from(mount.source.as_deref().filter(|path| is_bind && path.starts_with('/'))?);
+    const FILES: [&str; 7] = ["hosts", "hostname", "resolv.conf", ".containerenv", "sec1", "secret", "token"];
+    let is_file = path.file_name().is_some_and(|name| FILES.iter().any(|file| name == *file));
+    let is_mountpoint = path.file_name().is_some_and(|name| name == "shm") || path == Path::new("/");
+    (!is_file).then_some(Source { path, is_mountpoint, mount_id: Some(1), parent_shared: Some(true), places: Vec::new() })
+}
+
+fn plan(text: &str, flavour: Flavour, config: &Config) -> Plan {
+    let spec = Spec::parse(text.as_bytes()).expect("a document that is understood");
+    let host = node(&spec, config);
+    rules::plan(&Facts { command: Command::Create, flavour, config, spec: &spec, host: &host }).expect("a plan")
+}
+
+fn rewritten(text: &str, flavour: Flavour, config: &Config) -> String {
+    splice(text, &plan(text, flavour, config).edits())
+}
+
+/// Name and text of every recorded config.json.
+fn recorded_configs() -> Vec<(String, String)> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/config");
+    let read = |path: PathBuf| (path.file_stem().unwrap().to_str().unwrap().to_owned(), std::fs::read_to_string(&path).unwrap());
+    let mut configs: Vec<_> = std::fs::read_dir(directory).unwrap().map(|entry| read(entry.unwrap().path())).collect();
+    configs.sort();
+    assert!(configs.len() >= 37, "the recorded configs are there");
+    configs
+}
