@@ -74,8 +74,11 @@ impl Document {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(named("remove the old temporary file")(error)),
             _ => {}
         }
-        let mut temporary =
-            tempfile::Builder::new().prefix(TEMPORARY_NAME).rand_bytes(0).tempfile_in(directory).map_err(named("create a temporary file beside it"))?;
+        let mut temporary = tempfile::Builder::new()
+            .prefix(TEMPORARY_NAME)
+            .rand_bytes(0)
+            .tempfile_in(directory)
+            .map_err(named("create a temporary file beside it"))?;
         temporary.write_all(bytes).map_err(named("write a temporary file beside it"))?;
         self.copy_attributes(&temporary).map_err(named("copy its owner, mode and attributes"))?;
         temporary.persist(&self.path).map_err(|error| named("rename a temporary file over it")(error.error))?;

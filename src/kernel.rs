@@ -41,8 +41,7 @@ pub fn stat(path: &Path) -> Result<FileFacts, Errno> {
     let unique = stat.stx_mask & STATX_MNT_ID_UNIQUE != 0;
     Ok(FileFacts {
         is_dir: u32::from(stat.stx_mode) & libc::S_IFMT == libc::S_IFDIR,
-        is_mountpoint: knows(libc::STATX_ATTR_MOUNT_ROOT)
-            .then(|| stat.stx_attributes & u64::from(libc::STATX_ATTR_MOUNT_ROOT.unsigned_abs()) != 0),
+        is_mountpoint: knows(libc::STATX_ATTR_MOUNT_ROOT).then(|| stat.stx_attributes & u64::from(libc::STATX_ATTR_MOUNT_ROOT.unsigned_abs()) != 0),
         mount: (unique || stat.stx_mask & libc::STATX_MNT_ID != 0).then_some(MountId { id: stat.stx_mnt_id, unique }),
     })
 }
@@ -163,4 +162,3 @@ unsafe fn libc_environ() -> *const *const c_char {
 fn c_path(path: &Path) -> Result<CString, Errno> {
     CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| Errno::EINVAL)
 }
-

@@ -90,7 +90,11 @@ fn plain_bind(words: &[&str], flavour: Flavour) -> Verdict {
         },
         _ => "private",
     };
-    Verdict::Replace { word, reason: "crun makes a plain bind recursive when its propagation word is, and so pins the mounts below it", refused: true }
+    Verdict::Replace {
+        word,
+        reason: "crun makes a plain bind recursive when its propagation word is, and so pins the mounts below it",
+        refused: true,
+    }
 }
 
 fn recursive_bind(words: &[&str]) -> Verdict {
@@ -99,7 +103,9 @@ fn recursive_bind(words: &[&str]) -> Verdict {
         [] => Verdict::Replace { word: "rslave", reason: "a recursive bind without a propagation word is private under crun", refused: false },
         ["rslave"] => Verdict::KeepSlave,
         ["rshared"] => Verdict::Keep,
-        ["shared"] => Verdict::Leave("it says shared, which is not recursive: mounts below it keep the propagation they have; rshared was probably meant"),
+        ["shared"] => {
+            Verdict::Leave("it says shared, which is not recursive: mounts below it keep the propagation they have; rshared was probably meant")
+        }
         ["slave"] => Verdict::Replace { word: "rslave", reason: "slave is not recursive: mounts below it are not slaves", refused: true },
         [_] => Verdict::Replace { word: "rslave", reason: pins, refused: true },
         several => {

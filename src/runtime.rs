@@ -41,28 +41,32 @@ pub fn find(config: &Config) -> Result<Runtime, Failure> {
     let entered = entered_before();
     let mut refused: Vec<String> = Vec::new();
     for name in &config.runtimes {
-        let candidates = candidates(name);
-        if candidates.is_empty() {
-            refused.push(format!("{name}: not in PATH"));
-        }
-        for path in candidates {
+        let mut found = false;
+        for path in candidates(name) {
+            found = true;
             match usable(&path, ourselves, &entered) {
                 Ok(metadata) => return Ok(runtime(path, &metadata, config.flavour, &entered)),
                 Err(why) => refused.push(format!("{}: {why}", path.display())),
             }
         }
+        if !found {
+            refused.push(format!("{name}: not in PATH"));
+        }
     }
     Err(Failure::new(format!("find the real runtime: none of the candidates can be used ({}); name one in the setting runtimes", refused.join("; "))))
 }
 
-fn candidates(name: &str) -> Vec<PathBuf> {
+/// The paths a name stands for, each looked up only when the one before cannot be used.
+fn candidates(name: &str) -> Box<dyn Iterator<Item = PathBuf>> {
     if name.starts_with('/') {
-        return vec![PathBuf::from(name)];
+        return Box::new(std::iter::once(PathBuf::from(name)));
     }
     let path = std::env::var_os("PATH").filter(|path| !path.is_empty()).unwrap_or_else(|| USUAL_DIRECTORIES.into());
-    let found = which::which_in_all(name, Some(path), "/");
-    // A relative entry of PATH would search the bundle or whatever directory the engine is in.
-    found.map(|found| found.filter(|path| path.is_absolute()).collect()).unwrap_or_default()
+    match which::which_in_all(name.to_owned(), Some(path), "/") {
+        // A relative entry of PATH would search the bundle or whatever directory the engine is in.
+        Ok(found) => Box::new(found.filter(|path| path.is_absolute())),
+        Err(_) => Box::new(std::iter::empty()),
+    }
 }
 
 fn usable(path: &Path, ourselves: Option<Identity>, entered: &[Identity]) -> Result<Metadata, String> {

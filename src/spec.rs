@@ -168,7 +168,11 @@ impl<'a> MountFields<'a> {
             Some(word) => Ok(OptionWord { text: word, span: span(text, raw) }),
             None => Err(NotUnderstood("a mount option is null".to_owned())),
         });
-        Ok(Mount { destination: string(self.destination)?.unwrap_or_default(), source: string(self.source)?, options: options.collect::<Result<_, _>>()? })
+        Ok(Mount {
+            destination: string(self.destination)?.unwrap_or_default(),
+            source: string(self.source)?,
+            options: options.collect::<Result<_, _>>()?,
+        })
     }
 }
 

@@ -96,11 +96,7 @@ fn scan_getopt<'a>(table: &'static [OptionSpec], words: &[&'a [u8]]) -> Option<S
 }
 
 /// getopt_long: the exact name, or else a prefix that only one name has.
-fn long_option<'a>(
-    table: &'static [OptionSpec],
-    long: &'a [u8],
-    rest: &mut impl Iterator<Item = &'a [u8]>,
-) -> Option<(&'static str, &'a [u8])> {
+fn long_option<'a>(table: &'static [OptionSpec], long: &'a [u8], rest: &mut impl Iterator<Item = &'a [u8]>) -> Option<(&'static str, &'a [u8])> {
     let name_end = long.iter().position(|b| *b == b'=');
     let name = &long[..name_end.unwrap_or(long.len())];
     let mut candidates = table.iter().filter(|option| option.names[0].as_bytes().starts_with(name));

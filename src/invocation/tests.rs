@@ -1,7 +1,10 @@
 use super::*;
 
 fn words(line: &str) -> Vec<&[u8]> {
-    std::iter::once("runc-guard").chain(line.split(' ').filter(|word| !word.is_empty())).map(|word| if word == "''" { b"" } else { word.as_bytes() }).collect()
+    std::iter::once("runc-guard")
+        .chain(line.split(' ').filter(|word| !word.is_empty()))
+        .map(|word| if word == "''" { b"" } else { word.as_bytes() })
+        .collect()
 }
 
 /// `COMMAND ID BUNDLE [CONFIG]` of what is prepared, or `-` for what passes through.

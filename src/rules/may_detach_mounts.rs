@@ -12,6 +12,10 @@ pub(super) const NAME: &str = "may-detach-mounts";
 pub(super) fn steps(facts: &Facts<'_>) -> Result<Vec<Step>, NotUnderstood> {
     let starts = matches!(facts.command, Command::Create | Command::Run);
     let path = facts.host.sysctl_to_enable.clone().filter(|_| starts);
-    let step = |path| Step { rule: NAME, why: "a removed mountpoint stays busy while a container holds a copy of its mount".to_owned(), action: Action::EnableSysctl { path } };
+    let step = |path| Step {
+        rule: NAME,
+        why: "a removed mountpoint stays busy while a container holds a copy of its mount".to_owned(),
+        action: Action::EnableSysctl { path },
+    };
     Ok(path.map(step).into_iter().collect())
 }

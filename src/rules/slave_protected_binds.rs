@@ -78,10 +78,9 @@ fn mount_step(facts: &Facts<'_>, mount: &Mount<'_>, source: &Source, overlap: &O
         }
         Verdict::Keep | Verdict::KeepSlave => step(Action::Keep, format!("{place}; its propagation is right")),
         Verdict::Leave(reason) => step(Action::Notice, format!("{place}; left as it is because {reason}")),
-        verdict @ Verdict::Replace { word, .. } if propagation::refuses(facts.config.policy, verdict) => step(
-            Action::Refuse,
-            format!("mount {place} and has the propagation {}; write {word} instead", written_propagation(&options)),
-        ),
+        verdict @ Verdict::Replace { word, .. } if propagation::refuses(facts.config.policy, verdict) => {
+            step(Action::Refuse, format!("mount {place} and has the propagation {}; write {word} instead", written_propagation(&options)))
+        }
         Verdict::Replace { word, reason, .. } if facts.config.policy == Policy::Warn => {
             step(Action::Notice, format!("{place}; policy \"warn\" leaves it, {word} was needed because {reason}"))
         }
@@ -109,7 +108,10 @@ fn written_propagation(options: &[&str]) -> String {
 /// What no edit can mend: no runtime says so, the bind is then simply private.
 fn without_effect(mount: &Mount<'_>, source: &Source, rootfs: Option<&Rootfs>) -> Option<Step> {
     let why = if source.parent_shared == Some(false) {
-        format!("the mount that holds {} is not shared on the host, so no unmount is propagated; make it shared (mount --make-shared)", source.path.display())
+        format!(
+            "the mount that holds {} is not shared on the host, so no unmount is propagated; make it shared (mount --make-shared)",
+            source.path.display()
+        )
     } else if rootfs.is_some_and(|rootfs| !rootfs.is_mountpoint && source.mount_id.is_some() && rootfs.mount_id == source.mount_id) {
         "the container's root is a plain directory on the same mount as the source, which the runtime makes private first; bind the root directory on itself before the create".to_owned()
     } else {

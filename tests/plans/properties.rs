@@ -10,7 +10,25 @@ use serde_json::Value;
 use std::path::Path;
 
 fn option() -> impl Strategy<Value = String> {
-    let words = ["rbind", "rbind", "bind", "ro", "rro", "nosuid", "RPRIVATE", "x=\\u0041", "private", "rprivate", "slave", "rslave", "shared", "rshared", "unbindable", "runbindable", "rpriv\\u0061te"];
+    let words = [
+        "rbind",
+        "rbind",
+        "bind",
+        "ro",
+        "rro",
+        "nosuid",
+        "RPRIVATE",
+        "x=\\u0041",
+        "private",
+        "rprivate",
+        "slave",
+        "rslave",
+        "shared",
+        "rshared",
+        "unbindable",
+        "runbindable",
+        "rpriv\\u0061te",
+    ];
     prop_oneof![9 => prop::sample::select(words.to_vec()).prop_map(str::to_owned), 1 => "[a-z=,/]{0,8}"]
 }
 
