@@ -19,7 +19,10 @@ pub(super) fn steps(facts: &Facts<'_>) -> Result<Vec<Step>, NotUnderstood> {
     let mut slave_somewhere = false;
     for (mount, source) in facts.spec.mounts.iter().zip(&facts.host.sources) {
         let Some(source) = source else { continue };
-        let Some(overlap) = overlap(source, &facts.host.roots) else { continue };
+        let Some(overlap) = overlap(source, &facts.host.roots) else {
+            steps.push(apart(mount, source));
+            continue;
+        };
         let step = mount_step(facts, mount, source, &overlap);
         let is_slave = ends_as_slave(&step, mount);
         steps.push(step);
@@ -65,6 +68,11 @@ fn overlap<'a>(source: &Source, roots: &'a [Root]) -> Option<Overlap<'a>> {
     // Of several roots the one that makes the strongest case: a source above a root is more than a mountpoint inside another.
     let only_inside = |overlap: &Overlap<'_>| overlap.relation == Relation::Inside;
     roots.iter().filter_map(by_path).min_by_key(only_inside).or_else(|| roots.iter().filter_map(by_identity).min_by_key(only_inside))
+}
+
+fn apart(mount: &Mount<'_>, source: &Source) -> Step {
+    let why = format!("{}: its source {} overlaps no protected root", mount.destination, source.path.display());
+    Step { rule: NAME, why, action: Action::Keep }
 }
 
 fn mount_step(facts: &Facts<'_>, mount: &Mount<'_>, source: &Source, overlap: &Overlap<'_>) -> Step {
