@@ -115,7 +115,7 @@ proptest! {
     fn any_argv_is_read_and_never_changed(argv in prop::collection::vec(prop::collection::vec(1_u8.., 0..12), 0..8), flavour in flavour()) {
         let words: Vec<&[u8]> = argv.iter().map(Vec::as_slice).collect();
         if let Some(call) = parse(flavour, &words) {
-            prop_assert!(words.iter().any(|word| *word == call.id.as_encoded_bytes()));
+            prop_assert!(words.contains(&call.id.as_encoded_bytes()));
         }
     }
 }
