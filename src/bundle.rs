@@ -51,8 +51,7 @@ impl Document {
         if !metadata.is_file() || metadata.len() > MOST_BYTES {
             return Err("it is no regular file of at most 256 MiB".to_owned());
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
-        (&file).take(MOST_BYTES).read_to_end(&mut bytes).map_err(|error| errno_name(&error))?;
+        let bytes = read_whole(&file, &metadata).map_err(|error| errno_name(&error))?;
         Ok(Document { path, bytes, file, metadata })
     }
 
@@ -117,6 +116,22 @@ impl Document {
         }
         Ok(())
     }
+}
+
+/// The bytes of a file of known size; one that grows meanwhile is read to that size and one byte more, and so found torn or changed later.
+pub(crate) fn read_whole(mut file: &File, metadata: &Metadata) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(metadata.len()).unwrap_or(0) + 1];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read(&mut bytes[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
 }
 
 /// What tells one state of a file from the next.

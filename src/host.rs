@@ -8,6 +8,7 @@ use crate::paths;
 use crate::propagation::{self, Bind, Verdict};
 use crate::spec::{Mount, Spec};
 use crate::sysctl;
+use nix::errno::Errno;
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
@@ -140,18 +141,21 @@ fn mount_table(table: &OnceCell<Vec<MountEntry>>) -> &[MountEntry] {
 }
 
 fn rootfs(spec: &Spec<'_>, bundle: &Path) -> Option<Rootfs> {
-    let path = spec.root_path().ok()??;
-    let facts = stat(&bundle.join(&*path))?;
+    let path = spec.root_path.as_deref()?;
+    let facts = stat(&bundle.join(path))?;
     Some(Rootfs { is_mountpoint: facts.is_mountpoint?, mount_id: facts.mount.map(|mount| mount.id) })
 }
 
 /// A seccomp filter may deny statx(2) while it allows the older call, which knows nothing of mounts.
 fn stat(path: &Path) -> Option<FileFacts> {
-    let older = |path: &Path| {
-        let metadata = std::fs::metadata(path).ok()?;
-        Some(FileFacts { is_dir: metadata.is_dir(), is_mountpoint: None, mount: None })
-    };
-    kernel::stat(path).ok().or_else(|| older(path))
+    match kernel::stat(path) {
+        Ok(facts) => Some(facts),
+        Err(Errno::ENOSYS | Errno::EPERM) => {
+            let metadata = std::fs::metadata(path).ok()?;
+            Some(FileFacts { is_dir: metadata.is_dir(), is_mountpoint: None, mount: None })
+        }
+        Err(_) => None,
+    }
 }
 
 /// The one place where a path is resolved by name: sources and roots are compared, never opened for writing, so a race changes a verdict at most.

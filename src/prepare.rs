@@ -50,7 +50,7 @@ pub fn prepare(settings: &Settings, runtime: &Runtime, invocation: &Invocation<'
 pub fn plan(command: Command, flavour: Flavour, settings: &Settings, document: &Document, bundle: &Path) -> Result<Plan, NotUnderstood> {
     let spec = Spec::parse(&document.bytes)?;
     let host = host::look(command, flavour, &settings.config, &spec, bundle);
-    rules::plan(&Facts { command, flavour, config: &settings.config, spec: &spec, host: &host })
+    Ok(rules::plan(&Facts { command, flavour, config: &settings.config, spec: &spec, host: &host }))
 }
 
 /// Settings or a runtime that a stranger could have written.

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::host::HostView;
 use crate::invocation::{Command, Flavour};
 use crate::plan::{Plan, Step};
-use crate::spec::{NotUnderstood, Spec};
+use crate::spec::Spec;
 
 /// Names of all rules, each the result it promises.
 pub const NAMES: [&str; 2] = [slave_protected_binds::NAME, may_detach_mounts::NAME];
@@ -22,21 +22,15 @@ pub struct Facts<'a> {
     pub host: &'a HostView,
 }
 
-type Rule = fn(&Facts<'_>) -> Result<Vec<Step>, NotUnderstood>;
+type Rule = fn(&Facts<'_>) -> Vec<Step>;
 
 /// The steps of every rule that is switched on for this container.
-///
-/// # Errors
-/// A rule needs a member of `config.json` that cannot be read in one way only.
-pub fn plan(facts: &Facts<'_>) -> Result<Plan, NotUnderstood> {
+#[must_use]
+pub fn plan(facts: &Facts<'_>) -> Plan {
     let rules: [Rule; NAMES.len()] = [slave_protected_binds::steps, may_detach_mounts::steps];
-    let mut plan = Plan::default();
-    for (name, rule) in NAMES.iter().zip(rules) {
-        if facts.config.rule(name).enabled && !opted_out(name, facts.config, facts.spec) {
-            plan.steps.extend(rule(facts)?);
-        }
-    }
-    Ok(plan)
+    let wanted = |name: &str| facts.config.rule(name).enabled && !opted_out(name, facts.config, facts.spec);
+    let steps = NAMES.iter().zip(rules).filter(|(name, _)| wanted(name)).flat_map(|(_, rule)| rule(facts));
+    Plan { steps: steps.collect() }
 }
 
 /// A container may switch a rule off by its annotation `runc-guard/RULE`, if the settings allow that for the rule.

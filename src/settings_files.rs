@@ -1,10 +1,10 @@
 //! Reads the settings files: `/etc/runc-guard/config.toml`, then `/etc/runc-guard/conf.d/*.toml` in name order; or the one file that
 //! `RUNC_GUARD_CONFIG` names. Never waits: what is no regular file of a sane size is a problem, not a read.
 
+use crate::bundle::read_whole;
 use crate::config::{Problem, Settings};
 use std::ffi::OsStr;
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -81,8 +81,7 @@ fn read_text(file: &Path) -> std::io::Result<(String, Metadata)> {
     if !regular(&metadata) {
         return Err(refuse());
     }
-    let mut bytes = Vec::new();
-    handle.take(MOST_BYTES).read_to_end(&mut bytes)?;
+    let bytes = read_whole(&handle, &metadata)?;
     let text = String::from_utf8(bytes).map_err(|error| invalid(&format!("invalid UTF-8 at byte {}", error.utf8_error().valid_up_to())))?;
     Ok((text, metadata))
 }

@@ -37,8 +37,10 @@ impl From<serde_json::Error> for NotUnderstood {
 pub struct Spec<'a> {
     pub text: &'a str,
     pub mounts: Vec<Mount<'a>>,
-    root: Option<&'a RawValue>,
-    linux: Option<&'a RawValue>,
+    /// `root.path`, relative to the bundle when not absolute.
+    pub root_path: Option<Cow<'a, str>>,
+    /// `None` without a `linux` object that has members: then there is no mount namespace either, and nothing whose propagation could be set.
+    pub rootfs_propagation: Option<RootfsPropagation<'a>>,
     annotations: Option<&'a RawValue>,
 }
 
@@ -64,12 +66,12 @@ pub struct RootfsPropagation<'a> {
     at: Place,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
     /// The span of the value, `null` included.
     Value(Range<usize>),
-    /// Absent: the span of the `linux` object it goes into.
-    InsideObject(Range<usize>),
+    /// Absent: where the name of another member of the `linux` object begins.
+    BeforeMember(usize),
 }
 
 impl<'a> Spec<'a> {
@@ -81,31 +83,14 @@ impl<'a> Spec<'a> {
         let text = std::str::from_utf8(bytes).map_err(|error| NotUnderstood(format!("invalid UTF-8 at byte {}", error.valid_up_to())))?;
         let Object(document) = serde_json::from_str::<Object<Document>>(text)?;
         let mounts = document.mounts.unwrap_or_default().into_iter().map(|Object(fields)| fields.read(text));
-        Ok(Spec { text, mounts: mounts.collect::<Result<_, _>>()?, root: document.root, linux: document.linux, annotations: document.annotations })
-    }
-
-    /// `root.path`, relative to the bundle when not absolute.
-    ///
-    /// # Errors
-    /// `root` cannot be read in one way only.
-    pub fn root_path(&self) -> Result<Option<Cow<'a, str>>, NotUnderstood> {
-        Ok(match self.root {
-            Some(root) => string(serde_json::from_str::<Object<Root>>(root.get())?.0.path)?,
-            None => None,
+        let linux = document.linux.map(|Object(linux)| linux.read(text)).transpose()?;
+        Ok(Spec {
+            text,
+            mounts: mounts.collect::<Result<_, _>>()?,
+            root_path: document.root.map_or(Ok(None), |Object(root)| string(root.path))?,
+            rootfs_propagation: linux.flatten(),
+            annotations: document.annotations,
         })
-    }
-
-    /// # Errors
-    /// `linux` cannot be read in one way only.
-    pub fn rootfs_propagation(&self) -> Result<Option<RootfsPropagation<'a>>, NotUnderstood> {
-        // Without a `linux` object there is no mount namespace either, and so nothing whose propagation could be set.
-        let Some(linux) = self.linux else { return Ok(None) };
-        let Object(fields) = serde_json::from_str::<Object<Linux>>(linux.get())?;
-        let at = match fields.rootfs_propagation {
-            Some(value) => Place::Value(span(self.text, value)),
-            None => Place::InsideObject(span(self.text, linux)),
-        };
-        Ok(Some(RootfsPropagation { value: string(fields.rootfs_propagation)?, at }))
     }
 
     /// The value of one annotation; `None` also when it is no string or occurs twice: who opts out must do so clearly.
@@ -122,8 +107,8 @@ impl<'a> Spec<'a> {
 #[derive(Default)]
 struct Document<'a> {
     mounts: Option<Vec<Object<MountFields<'a>>>>,
-    root: Option<&'a RawValue>,
-    linux: Option<&'a RawValue>,
+    root: Option<Object<Root<'a>>>,
+    linux: Option<Object<Linux<'a>>>,
     annotations: Option<&'a RawValue>,
 }
 
@@ -165,7 +150,7 @@ impl<'a> Fields<'a> for MountFields<'a> {
 impl<'a> MountFields<'a> {
     fn read(self, text: &'a str) -> Result<Mount<'a>, NotUnderstood> {
         let options = self.options.unwrap_or_default().into_iter().map(|raw| match string(Some(raw))? {
-            Some(word) => Ok(OptionWord { text: word, span: span(text, raw) }),
+            Some(word) => Ok(OptionWord { text: word, span: span(text, raw.get()) }),
             None => Err(NotUnderstood("a mount option is null".to_owned())),
         });
         Ok(Mount {
@@ -193,6 +178,8 @@ impl<'a> Fields<'a> for Root<'a> {
 #[derive(Default)]
 struct Linux<'a> {
     rootfs_propagation: Option<&'a RawValue>,
+    /// Any member's name, as it stands in the text.
+    member: Option<&'a str>,
 }
 
 impl<'a> Fields<'a> for Linux<'a> {
@@ -201,6 +188,21 @@ impl<'a> Fields<'a> for Linux<'a> {
     fn read<A: MapAccess<'a>>(&mut self, _: usize, map: &mut A) -> Result<(), A::Error> {
         self.rootfs_propagation = Some(map.next_value()?);
         Ok(())
+    }
+
+    fn pass(&mut self, name: &'a str) {
+        self.member.get_or_insert(name);
+    }
+}
+
+impl<'a> Linux<'a> {
+    fn read(self, text: &'a str) -> Result<Option<RootfsPropagation<'a>>, NotUnderstood> {
+        let at = match (self.rootfs_propagation, self.member) {
+            (Some(value), _) => Place::Value(span(text, value.get())),
+            (None, Some(member)) => Place::BeforeMember(span(text, member).start - 1),
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(RootfsPropagation { value: string(self.rootfs_propagation)?, at }))
     }
 }
 
@@ -215,10 +217,10 @@ fn string(raw: Option<&RawValue>) -> Result<Option<Cow<'_, str>>, NotUnderstood>
     }
 }
 
-/// Where a raw value stands in the text it was parsed from.
-fn span(text: &str, raw: &RawValue) -> Range<usize> {
-    let start = raw.get().as_ptr() as usize - text.as_ptr() as usize;
-    start..start + raw.get().len()
+/// Where a part stands in the text it was borrowed from.
+fn span(text: &str, part: &str) -> Range<usize> {
+    let start = part.as_ptr() as usize - text.as_ptr() as usize;
+    start..start + part.len()
 }
 
 #[cfg(test)]

@@ -8,13 +8,13 @@ use crate::mountinfo::Place;
 use crate::paths::{self, Relation};
 use crate::plan::{Action, Change, Step};
 use crate::propagation::{self, Bind, Verdict};
-use crate::spec::{Mount, NotUnderstood};
+use crate::spec::Mount;
 use std::fmt;
 use std::path::Path;
 
 pub(super) const NAME: &str = "slave-protected-binds";
 
-pub(super) fn steps(facts: &Facts<'_>) -> Result<Vec<Step>, NotUnderstood> {
+pub(super) fn steps(facts: &Facts<'_>) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut slave_somewhere = false;
     for (mount, source) in facts.spec.mounts.iter().zip(&facts.host.sources) {
@@ -32,9 +32,9 @@ pub(super) fn steps(facts: &Facts<'_>) -> Result<Vec<Step>, NotUnderstood> {
         }
     }
     if slave_somewhere {
-        steps.extend(rootfs_propagation_step(facts)?);
+        steps.extend(rootfs_propagation_step(facts));
     }
-    Ok(steps)
+    steps
 }
 
 /// Why a source counts as overlapping.
@@ -128,11 +128,11 @@ fn without_effect(mount: &Mount<'_>, source: &Source, rootfs: Option<&Rootfs>) -
     Some(Step { rule: NAME, why: format!("{}: rslave has no effect: {why}", mount.destination), action: Action::Notice })
 }
 
-fn rootfs_propagation_step(facts: &Facts<'_>) -> Result<Option<Step>, NotUnderstood> {
-    let Some(now) = facts.spec.rootfs_propagation()? else { return Ok(None) };
+fn rootfs_propagation_step(facts: &Facts<'_>) -> Option<Step> {
+    let now = facts.spec.rootfs_propagation.as_ref()?;
     let is_shared = |mount: &Mount<'_>| mount.options.iter().any(|option| option.text == "rshared" || option.text == "shared");
     let sibling_is_shared = facts.spec.mounts.iter().any(is_shared);
-    let Some(value) = propagation::rootfs_propagation(now.value.as_deref(), facts.flavour, sibling_is_shared) else { return Ok(None) };
+    let value = propagation::rootfs_propagation(now.value.as_deref(), facts.flavour, sibling_is_shared)?;
     let why = "a private root file system takes the effect from every rslave bind".to_owned();
     let action = if facts.config.policy == Policy::Warn {
         Action::Notice
@@ -140,5 +140,5 @@ fn rootfs_propagation_step(facts: &Facts<'_>) -> Result<Option<Step>, NotUnderst
         let change = Change::Key { key: "linux.rootfsPropagation", before: now.value.as_deref().map(str::to_owned), after: value };
         Action::EditSpec { change, edits: vec![now.set(facts.spec.text, value)] }
     };
-    Ok(Some(Step { rule: NAME, why, action }))
+    Some(Step { rule: NAME, why, action })
 }

@@ -73,19 +73,17 @@ impl Mount<'_> {
 }
 
 impl RootfsPropagation<'_> {
-    /// The edit after which `linux.rootfsPropagation` is `value`: its value replaced, or the member put first into the `linux` object.
+    /// The edit after which `linux.rootfsPropagation` is `value`: its value replaced, or the member put before another one of the `linux`
+    /// object, in that one's white space.
     #[must_use]
     pub fn set(&self, text: &str, value: &str) -> Edit {
         match &self.at {
             Place::Value(span) => Edit { span: span.clone(), text: format!("\"{value}\"") },
-            Place::InsideObject(object) => {
-                let inner = &text[object.start + 1..object.end];
-                let space = &inner[..inner.len() - inner.trim_start().len()];
+            Place::BeforeMember(start) => {
+                let before = &text[..*start];
+                let space = &before[before.trim_end().len()..];
                 let colon = if space.is_empty() { ":" } else { ": " };
-                let empty = inner.trim_start().starts_with('}');
-                let (space, comma) = if empty { ("", "") } else { (space, ",") };
-                let start = object.start + 1;
-                Edit { span: start..start, text: format!("{space}\"rootfsPropagation\"{colon}\"{value}\"{comma}") }
+                Edit { span: *start..*start, text: format!("\"rootfsPropagation\"{colon}\"{value}\",{space}") }
             }
         }
     }

@@ -37,7 +37,7 @@ fn source(mount: &runc_guard::spec::Mount<'_>) -> Option<Source> {
 fn plan(text: &str, flavour: Flavour, config: &Config) -> Plan {
     let spec = Spec::parse(text.as_bytes()).expect("a document that is understood");
     let host = node(&spec, config);
-    rules::plan(&Facts { command: Command::Create, flavour, config, spec: &spec, host: &host }).expect("a plan")
+    rules::plan(&Facts { command: Command::Create, flavour, config, spec: &spec, host: &host })
 }
 
 fn rewritten(text: &str, flavour: Flavour, config: &Config) -> String {

@@ -1,0 +1,31 @@
+# shellcheck shell=bash
+# Made once for all tests, in the run's own temporary folder: what every bundle and every volume is copied from.
+
+setup_suite() {
+    export TEMPLATES=$BATS_RUN_TMPDIR/templates
+    mkdir -p "$TEMPLATES"
+    make_rootfs_template
+    make_spec_template
+    truncate -s 2M "$TEMPLATES/ext4.img"
+    mkfs.ext4 -q -m 0 "$TEMPLATES/ext4.img"
+}
+
+make_rootfs_template() {
+    local rootfs=$TEMPLATES/rootfs applet
+    mkdir -p "$rootfs"/{bin,etc,proc,sys,dev,tmp,run,var,root,host}
+    ln -s ../run "$rootfs/var/run"                       # as in real images
+    cp "$(command -v busybox)" "$rootfs/bin/busybox"
+    for applet in sh sleep cat echo ls mkdir mount umount true false id test touch; do
+        ln -s busybox "$rootfs/bin/$applet"
+    done
+    echo 'root:x:0:0:root:/root:/bin/sh' >"$rootfs/etc/passwd"
+}
+
+# As an engine writes it: one line. No network namespace (slow to make, and nothing here needs it).
+make_spec_template() {
+    local directory=$TEMPLATES/spec
+    mkdir "$directory"
+    runc spec --bundle "$directory"
+    jq -c '.process.terminal = false | .process.args = ["sleep", "1000"] | .root.readonly = false
+        | .linux.namespaces |= map(select(.type != "network"))' "$directory/config.json" >"$TEMPLATES/config.json"
+}
