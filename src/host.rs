@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::invocation::{Command, Flavour};
 use crate::kernel::{self, FileFacts};
-use crate::mountinfo::{self, MountEntry, Place};
+use crate::mountinfo::{self, Device, MountEntry, Place};
 use crate::paths;
 use crate::propagation::{self, Bind, Verdict};
 use crate::spec::{Mount, Spec};
@@ -65,7 +65,6 @@ pub fn look(command: Command, flavour: Flavour, config: &Config, spec: &Spec<'_>
     if !config.rule("slave-protected-binds").enabled {
         return view;
     }
-    let table = OnceCell::new();
     let mut undecided = Vec::new();
     for (index, mount) in spec.mounts.iter().enumerate() {
         let Some(source) = directory_source(mount, flavour, config, bundle) else { continue };
@@ -77,18 +76,14 @@ pub fn look(command: Command, flavour: Flavour, config: &Config, spec: &Spec<'_>
         }
         view.sources[index] = Some(source);
     }
+    let text = OnceCell::new();
+    let table = OnceCell::new();
+    let table = || table.get_or_init(|| mountinfo::parse(text.get_or_init(read_mount_table))).as_slice();
     if !undecided.is_empty() {
-        let table = mount_table(&table);
-        for root in &mut view.roots {
-            root.place = mountinfo::place(table, &root.path);
-        }
-        for index in undecided {
-            let Some(source) = &mut view.sources[index] else { continue };
-            source.places = places(table, source, &spec.mounts[index], &view.roots);
-        }
+        look_for_aliases(&mut view, &undecided, spec, table());
     }
     for source in view.sources.iter_mut().flatten() {
-        source.parent_shared = is_shared(source, &table);
+        source.parent_shared = source.parent_shared.or_else(|| Some(mountinfo::holder(table(), &source.path)?.shared));
     }
     view.rootfs = rootfs(spec, bundle);
     view
@@ -124,20 +119,24 @@ fn protected_roots(config: &Config) -> Vec<Root> {
     listed.chain(config.extra_protected_roots.iter().filter_map(|path| root(path, true))).collect()
 }
 
-fn places(table: &[MountEntry], source: &Source, mount: &Mount<'_>, roots: &[Root]) -> Vec<Place> {
-    let recursive = Bind::of(mount.options.iter().map(|option| &*option.text)) == Bind::Recursive;
-    let below = mountinfo::places_below(table, &source.path).filter(|_| recursive);
-    let of_a_root = |place: &Place| roots.iter().filter_map(|root| root.place.as_ref()).any(|root| root.device == place.device);
-    mountinfo::place(table, &source.path).into_iter().chain(below).filter(of_a_root).collect()
-}
-
-fn is_shared(source: &Source, table: &OnceCell<Vec<MountEntry>>) -> Option<bool> {
-    source.parent_shared.or_else(|| Some(mountinfo::holder(mount_table(table), &source.path)?.shared))
+/// Fills in where the roots and the undecided sources lie in their file systems.
+fn look_for_aliases(view: &mut HostView, undecided: &[usize], spec: &Spec<'_>, table: &[MountEntry<'_>]) {
+    for root in &mut view.roots {
+        root.place = mountinfo::place(table, &root.path);
+    }
+    let devices: Vec<Device> = view.roots.iter().filter_map(|root| Some(root.place.as_ref()?.device)).collect();
+    for index in undecided {
+        let Some(source) = &mut view.sources[*index] else { continue };
+        source.places.extend(mountinfo::place(table, &source.path).filter(|place| devices.contains(&place.device)));
+        if Bind::of(spec.mounts[*index].options.iter().map(|option| &*option.text)) == Bind::Recursive {
+            source.places.extend(mountinfo::places_below(table, &source.path, &devices));
+        }
+    }
 }
 
 /// The mount table of the namespace the runtime will run in. Empty when /proc is not there: then only paths decide.
-fn mount_table(table: &OnceCell<Vec<MountEntry>>) -> &[MountEntry] {
-    table.get_or_init(|| mountinfo::parse(&std::fs::read("/proc/self/mountinfo").unwrap_or_default()))
+fn read_mount_table() -> Vec<u8> {
+    std::fs::read("/proc/self/mountinfo").unwrap_or_default()
 }
 
 fn rootfs(spec: &Spec<'_>, bundle: &Path) -> Option<Rootfs> {

@@ -1,30 +1,31 @@
 //! The text of `/proc/self/mountinfo` (proc_pid_mountinfo(5)) as entries, and what one can learn from it about a path.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// `major:minor` of a mounted file system.
 pub type Device = (u32, u32);
 
-/// One mount.
+/// One mount; borrows from the table's text where nothing is escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MountEntry {
+pub struct MountEntry<'a> {
     pub device: Device,
     /// The directory of the file system that is mounted.
-    pub fs_root: PathBuf,
-    pub mountpoint: PathBuf,
-    /// Peer group, when the mount is shared.
+    fs_root: Cow<'a, [u8]>,
+    mountpoint: Cow<'a, [u8]>,
+    /// It is a member of a peer group.
     pub shared: bool,
 }
 
 /// All entries in kernel order. Lines that are no mountinfo are skipped: a table of another kernel must not stop a container.
 #[must_use]
-pub fn parse(table: &[u8]) -> Vec<MountEntry> {
+pub fn parse(table: &[u8]) -> Vec<MountEntry<'_>> {
     table.split(|byte| *byte == b'\n').filter_map(parse_line).collect()
 }
 
-fn parse_line(line: &[u8]) -> Option<MountEntry> {
+fn parse_line(line: &[u8]) -> Option<MountEntry<'_>> {
     let mut fields = line.split(|byte| *byte == b' ');
     let device = std::str::from_utf8(fields.nth(2)?).ok().and_then(|device| device.split_once(':'))?;
     let device = (device.0.parse().ok()?, device.1.parse().ok()?);
@@ -35,7 +36,10 @@ fn parse_line(line: &[u8]) -> Option<MountEntry> {
 }
 
 /// Undoes the kernel's octal escapes of space, tab, newline and backslash (`\040` …).
-fn unescape(field: &[u8]) -> PathBuf {
+fn unescape(field: &[u8]) -> Cow<'_, [u8]> {
+    if !field.contains(&b'\\') {
+        return Cow::Borrowed(field);
+    }
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((byte, tail)) = rest.split_first() {
@@ -48,7 +52,20 @@ fn unescape(field: &[u8]) -> PathBuf {
             rest = tail;
         }
     }
-    PathBuf::from(OsString::from_vec(bytes))
+    Cow::Owned(bytes)
+}
+
+/// What is left of `path` below `directory`, by component; both as the kernel spells them: absolute and clean. On bytes, because a table of
+/// ten thousand mounts is compared with every undecided source.
+fn below<'p>(path: &'p [u8], directory: &[u8]) -> Option<&'p [u8]> {
+    if directory == b"/" {
+        return path.strip_prefix(b"/");
+    }
+    match path.strip_prefix(directory)? {
+        [] => Some(&[]),
+        [b'/', rest @ ..] => Some(rest),
+        _ => None,
+    }
 }
 
 /// The place of a file inside its file system, whatever path leads to it.
@@ -61,23 +78,28 @@ pub struct Place {
 /// The mount that holds `path` (resolved, absolute): the deepest mountpoint above it, and of several on one mountpoint the last, which covers
 /// the others.
 #[must_use]
-pub fn holder<'a>(table: &'a [MountEntry], path: &Path) -> Option<&'a MountEntry> {
-    let above = table.iter().filter(|entry| path.starts_with(&entry.mountpoint));
-    above.max_by_key(|entry| entry.mountpoint.as_os_str().len())
+pub fn holder<'t, 'a>(table: &'t [MountEntry<'a>], path: &Path) -> Option<&'t MountEntry<'a>> {
+    let path = path.as_os_str().as_bytes();
+    table.iter().filter(|entry| below(path, &entry.mountpoint).is_some()).max_by_key(|entry| entry.mountpoint.len())
 }
 
 /// Where `path` lies in the file system of the mount that holds it.
 #[must_use]
-pub fn place(table: &[MountEntry], path: &Path) -> Option<Place> {
+pub fn place(table: &[MountEntry<'_>], path: &Path) -> Option<Place> {
     let entry = holder(table, path)?;
-    let below = path.strip_prefix(&entry.mountpoint).ok()?;
-    Some(Place { device: entry.device, path: entry.fs_root.join(below) })
+    let below = below(path.as_os_str().as_bytes(), &entry.mountpoint)?;
+    Some(Place { device: entry.device, path: as_path(&entry.fs_root).join(as_path(below)) })
 }
 
-/// The places of all mounts strictly below `path`: what a recursive bind of `path` carries along.
-pub fn places_below(table: &[MountEntry], path: &Path) -> impl Iterator<Item = Place> {
-    let below = table.iter().filter(move |entry| entry.mountpoint != path && entry.mountpoint.starts_with(path));
-    below.map(|entry| Place { device: entry.device, path: entry.fs_root.clone() })
+/// The places of all mounts strictly below `path` on one of `devices`: what a recursive bind of `path` carries along.
+pub fn places_below(table: &[MountEntry<'_>], path: &Path, devices: &[Device]) -> Vec<Place> {
+    let path = path.as_os_str().as_bytes();
+    let carried = |entry: &&MountEntry<'_>| devices.contains(&entry.device) && below(&entry.mountpoint, path).is_some_and(|rest| !rest.is_empty());
+    table.iter().filter(carried).map(|entry| Place { device: entry.device, path: as_path(&entry.fs_root).to_owned() }).collect()
+}
+
+fn as_path(bytes: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(bytes))
 }
 
 #[cfg(test)]
@@ -97,7 +119,7 @@ mod tests {
         assert_eq!(table.len(), 4);
         assert!(table[0].shared);
         assert!(!table[1].shared);
-        assert_eq!(table[2].mountpoint, Path::new("/mnt/with space"));
+        assert_eq!(*table[2].mountpoint, *b"/mnt/with space");
         assert!(!table[2].shared, "master: alone is not shared");
     }
 
@@ -111,10 +133,14 @@ mod tests {
 
     #[test]
     fn a_bind_alias_has_the_place_of_its_origin() {
-        let table: Vec<MountEntry> = parse(TABLE).into_iter().take(2).collect();
+        let table: Vec<MountEntry<'_>> = parse(TABLE).into_iter().take(2).collect();
         assert_eq!(place(&table, Path::new("/mnt/alias")), place(&table, Path::new("/var/lib/containerd")));
-        let below: Vec<_> = places_below(&table, Path::new("/mnt")).collect();
-        assert_eq!(below, [Place { device: (8, 1), path: "/var/lib/containerd".into() }]);
+        let carried = |path: &str, device| places_below(&table, Path::new(path), &[device]);
+        assert_eq!(carried("/mnt", (8, 1)), [Place { device: (8, 1), path: "/var/lib/containerd".into() }]);
+        assert_eq!(carried("/", (8, 1)).len(), 1, "the root mount itself is not below /");
+        assert_eq!(carried("/mnt", (8, 2)), []);
+        assert_eq!(carried("/mn", (8, 1)), []);
+        assert_eq!(carried("/mnt/alias", (8, 1)), []);
     }
 
     #[test]
@@ -122,6 +148,6 @@ mod tests {
         for bytes in [&b""[..], b"\\", b"1 2 3:4 \\9 \\ x", b"1 2 3:4 /\\377 /\\1 rw - x", &[0xff; 64]] {
             let _ = parse(bytes);
         }
-        assert_eq!(unescape(b"/\\400"), Path::new(OsString::from_vec(vec![b'/', 0]).as_os_str()));
+        assert_eq!(*unescape(b"/\\400"), *b"/\0");
     }
 }
