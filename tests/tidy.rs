@@ -41,7 +41,7 @@ fn rust_files(directory: &str) -> Vec<SourceFile> {
 }
 
 fn scripts() -> Vec<SourceFile> {
-    let is_text = |path: &Path| !path.extension().is_some_and(|extension| extension == "png");
+    let is_text = |path: &Path| path.extension().is_none_or(|extension| extension != "png");
     ["hack", "integration"].iter().flat_map(|directory| files_below(directory, &is_text)).collect()
 }
 
