@@ -8,10 +8,11 @@
 //! ```
 //!
 //! Pure: [`invocation`] argv by the runtime's grammar · [`config`] settings · [`spec`] config.json and its edits · [`propagation`] the decision
-//! table · [`mountinfo`] · [`paths`] · [`plan`] · [`rules`]. Reading: [`settings_files`], [`host`], [`bundle`]. Writing: [`bundle`], [`sysctl`],
+//! table · [`mountinfo`] · [`paths`] · [`plan`] · [`rules`]. Reading: [`settings_files`], [`host`], [`bundle`]. Writing: [`apply`], [`bundle`], [`sysctl`],
 //! [`notices`], [`report`]. Becoming: [`runtime`], [`kernel`]. In order: [`prepare`]. The operator's commands: [`guard`].
 #![deny(unsafe_code)]
 
+pub mod apply;
 pub mod bundle;
 pub mod config;
 pub mod guard;

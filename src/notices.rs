@@ -1,6 +1,6 @@
 //! Our own log: one JSON line for each container in which something was changed or is worth telling. Best effort; never the environment.
 
-use crate::plan::{Action, Change, Plan, Step};
+use crate::plan::{Action, Change, Plan};
 use crate::report;
 use serde::Serialize;
 use std::path::Path;
@@ -53,18 +53,12 @@ pub struct Subject<'a> {
     pub runtime: &'a Path,
 }
 
-fn change_record(step: &Step) -> Option<ChangeRecord<'_>> {
-    match &step.action {
-        Action::EditSpec { change, .. } => Some(ChangeRecord { rule: step.rule, change, why: &step.why }),
-        _ => None,
-    }
-}
-
 /// Writes the line for one container, if there is anything to tell: what was changed (`done`), and the notices.
 pub fn write(log: &Path, subject: &Subject<'_>, done: &Plan, mut notices: Vec<NoticeRecord>) {
     let noticed = done.steps.iter().filter(|step| step.action == Action::Notice);
     notices.extend(noticed.map(|step| NoticeRecord::new(step.rule, step.why.clone())));
-    let changes: Vec<ChangeRecord<'_>> = done.steps.iter().filter_map(change_record).collect();
+    let changes: Vec<ChangeRecord<'_>> =
+        done.steps.iter().filter_map(|step| Some(ChangeRecord { rule: step.rule, change: step.change()?, why: &step.why })).collect();
     if log.as_os_str().is_empty() || (changes.is_empty() && notices.is_empty()) {
         return;
     }

@@ -23,7 +23,7 @@ pub enum Action {
     /// Change `config.json`.
     EditSpec { change: Change, edits: Vec<Edit> },
     /// Write `1` into a sysctl file.
-    EnableSysctl { path: PathBuf },
+    EnableSysctl { path: PathBuf, change: Change },
     /// Fail the call, with `why`.
     Refuse,
     /// Nothing to do; `why` goes to our own log.
@@ -32,12 +32,23 @@ pub enum Action {
     Keep,
 }
 
-/// What an edit changes, for people.
+/// What is changed, for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Change {
     Options { mount: String, before: Vec<String>, after: Vec<String> },
     Key { key: &'static str, before: Option<String>, after: &'static str },
+}
+
+impl Step {
+    /// What the step changes, if anything.
+    #[must_use]
+    pub fn change(&self) -> Option<&Change> {
+        match &self.action {
+            Action::EditSpec { change, .. } | Action::EnableSysctl { change, .. } => Some(change),
+            Action::Refuse | Action::Notice | Action::Keep => None,
+        }
+    }
 }
 
 impl Plan {

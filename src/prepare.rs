@@ -1,17 +1,16 @@
 //! What happens before the runtime runs: read the document, look at the host, plan, apply, tell.
 
+use crate::apply;
 use crate::bundle::{self, Document};
-use crate::config::{OnError, Settings};
+use crate::config::Settings;
 use crate::host;
 use crate::invocation::{Command, Flavour, Invocation};
 use crate::notices::{self, NoticeRecord, Subject};
-use crate::plan::{Action, Plan};
+use crate::plan::Plan;
 use crate::report::Failure;
 use crate::rules::{self, Facts};
 use crate::runtime::Runtime;
-use crate::spec::{NotUnderstood, Spec, splice};
-use crate::sysctl;
-use nix::errno::Errno;
+use crate::spec::{NotUnderstood, Spec};
 use std::path::Path;
 
 /// Prepares the bundle of a create, run or restore. `Ok`: the runtime may run.
@@ -32,7 +31,7 @@ pub fn prepare(settings: &Settings, runtime: &Runtime, invocation: &Invocation<'
     let mut done = Plan::default();
     match Document::read(path.clone()) {
         Ok(document) => match plan(invocation.command, runtime.flavour, settings, &document, bundle) {
-            Ok(plan) => done = apply(plan, &document, settings, &mut notices)?,
+            Ok(plan) => done = apply::apply(plan, &document, config, &mut notices)?,
             Err(why) => stand_aside(&path, &why.0, config.strict, &mut notices)?,
         },
         Err(why) => stand_aside(&path, &why, config.strict, &mut notices)?,
@@ -70,39 +69,4 @@ fn stand_aside(path: &Path, why: &str, strict: bool, notices: &mut Vec<NoticeRec
     }
     notices.push(NoticeRecord::new("config.json", sentence));
     Ok(())
-}
-
-/// Carries the plan out. What could not be done is a failure or a notice, as the rule's `on_error` says; the plan that comes back holds what was
-/// done and what is to be told.
-fn apply(mut plan: Plan, document: &Document, settings: &Settings, notices: &mut Vec<NoticeRecord>) -> Result<Plan, Failure> {
-    if let Some(refusal) = plan.refusal() {
-        return Err(Failure::new(refusal));
-    }
-    let mut failed = |rule: &'static str, why: String| match settings.config.on_error_of(rule) {
-        OnError::Fail => Err(Failure::new(why)),
-        OnError::Pass => {
-            notices.push(NoticeRecord::new(rule, why));
-            Ok(())
-        }
-    };
-    for step in &plan.steps {
-        let Action::EnableSysctl { path } = &step.action else { continue };
-        match sysctl::enable(path) {
-            // Expected in a user namespace, and in a container with a read-only /proc/sys.
-            Ok(()) | Err(Errno::EPERM | Errno::EACCES | Errno::EROFS) => {}
-            Err(errno) => failed(step.rule, format!("write {}: {errno:?}", path.display()))?,
-        }
-    }
-    let edits = plan.edits();
-    if edits.is_empty() {
-        return Ok(plan);
-    }
-    let text = std::str::from_utf8(&document.bytes).unwrap_or_default();
-    if let Err(why) = document.replace(splice(text, &edits).as_bytes()) {
-        let is_edit = |action: &Action| matches!(action, Action::EditSpec { .. });
-        let rule = plan.steps.iter().find(|step| is_edit(&step.action)).map_or("config.json", |step| step.rule);
-        failed(rule, format!("replace {}: {why}; make the bundle writable, or the container pins mounts", document.path.display()))?;
-        plan.steps.retain(|step| !is_edit(&step.action));
-    }
-    Ok(plan)
 }

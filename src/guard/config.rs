@@ -1,16 +1,17 @@
 //! `guard config`: the settings in force.
 
 use super::{FAILED, IDLE, Outcome};
-use crate::config::{SETTINGS, Settings};
+use crate::config::{SETTINGS, Setting, Settings};
 use crate::settings_files;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use std::fmt::Write;
 
 #[derive(Serialize)]
 struct Entry<'a> {
     key: &'a str,
-    /// As TOML.
-    value: String,
+    /// Strings, lists and booleans are written alike in TOML and JSON.
+    value: Box<RawValue>,
     origin: &'a str,
 }
 
@@ -22,15 +23,19 @@ struct Report<'a> {
 
 pub(super) fn run(json: bool) -> Outcome {
     let settings = settings_files::read();
-    let report = report(&settings);
+    let report = report(&settings)?;
     let status = if report.problems.is_empty() { IDLE } else { FAILED };
     Ok((if json { serde_json::to_string(&report)? + "\n" } else { text(&report)? }, status))
 }
 
-fn report(settings: &Settings) -> Report<'_> {
+fn report(settings: &Settings) -> serde_json::Result<Report<'_>> {
     let origin = |key: &str| settings.origins.iter().rev().find(|(set, _)| *set == key).map_or("default", |(_, origin)| origin);
-    let entry = |setting: &crate::config::Setting| Entry { key: setting.key, value: (setting.show)(&settings.config), origin: origin(setting.key) };
-    Report { settings: SETTINGS.iter().map(entry).collect(), problems: settings.problems.iter().map(ToString::to_string).collect() }
+    let entry = |setting: &Setting| {
+        let value = RawValue::from_string((setting.show)(&settings.config))?;
+        Ok(Entry { key: setting.key, value, origin: origin(setting.key) })
+    };
+    let entries = SETTINGS.iter().map(entry).collect::<serde_json::Result<_>>()?;
+    Ok(Report { settings: entries, problems: settings.problems.iter().map(ToString::to_string).collect() })
 }
 
 fn text(report: &Report<'_>) -> Result<String, std::fmt::Error> {

@@ -64,14 +64,14 @@ struct Entry<'a> {
 }
 
 fn entry(step: &Step) -> Entry<'_> {
-    let (action, change) = match &step.action {
-        Action::EditSpec { change, .. } => ("edit", Some(change)),
-        Action::EnableSysctl { .. } => ("sysctl", None),
-        Action::Refuse => ("refuse", None),
-        Action::Notice => ("notice", None),
-        Action::Keep => ("keep", None),
+    let action = match step.action {
+        Action::EditSpec { .. } => "edit",
+        Action::EnableSysctl { .. } => "sysctl",
+        Action::Refuse => "refuse",
+        Action::Notice => "notice",
+        Action::Keep => "keep",
     };
-    Entry { rule: step.rule, action, change, why: &step.why }
+    Entry { rule: step.rule, action, change: step.change(), why: &step.why }
 }
 
 /// The plan as one line of JSON.

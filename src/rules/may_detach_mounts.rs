@@ -3,17 +3,14 @@
 
 use super::Facts;
 use crate::invocation::Command;
-use crate::plan::{Action, Step};
+use crate::plan::{Action, Change, Step};
 
 pub(super) const NAME: &str = "may-detach-mounts";
 
 pub(super) fn steps(facts: &Facts<'_>) -> Vec<Step> {
     let starts = matches!(facts.command, Command::Create | Command::Run);
-    let path = facts.host.sysctl_to_enable.clone().filter(|_| starts);
-    let step = |path| Step {
-        rule: NAME,
-        why: "a removed mountpoint stays busy while a container holds a copy of its mount".to_owned(),
-        action: Action::EnableSysctl { path },
-    };
-    path.map(step).into_iter().collect()
+    let Some(path) = facts.host.sysctl_to_enable.clone().filter(|_| starts) else { return Vec::new() };
+    let why = "a removed mountpoint stays busy while a container holds a copy of its mount".to_owned();
+    let change = Change::Key { key: "fs.may_detach_mounts", before: Some("0".to_owned()), after: "1" };
+    vec![Step { rule: NAME, why, action: Action::EnableSysctl { path, change } }]
 }

@@ -1,0 +1,112 @@
+//! Carries a plan out. What a step could not do is a failure or a notice, as the rule's `on_error` says.
+
+use crate::bundle::Document;
+use crate::config::{Config, OnError};
+use crate::notices::NoticeRecord;
+use crate::plan::{Action, Plan, Step};
+use crate::report::Failure;
+use crate::spec::splice;
+use crate::sysctl;
+use nix::errno::Errno;
+use std::path::Path;
+
+/// Does what `plan` says and gives back the plan of what was done and what is to be told.
+///
+/// # Errors
+/// The plan refuses the call, or a rule whose `on_error` is `fail` could not do its work.
+pub fn apply(plan: Plan, document: &Document, config: &Config, notices: &mut Vec<NoticeRecord>) -> Result<Plan, Failure> {
+    if let Some(refusal) = plan.refusal() {
+        return Err(Failure::new(refusal));
+    }
+    let edits_failed = replace_document(&plan, document).err();
+    let mut done = Plan::default();
+    let mut edits_told = false;
+    for step in plan.steps {
+        let outcome = match (&step.action, &edits_failed) {
+            (Action::EditSpec { .. }, Some(why)) if !std::mem::replace(&mut edits_told, true) => Outcome::Failed(why.clone()),
+            (Action::EditSpec { .. }, Some(_)) => Outcome::Without,
+            (Action::EnableSysctl { path, .. }, _) => enable_sysctl(path),
+            _ => Outcome::Done,
+        };
+        match outcome {
+            Outcome::Done => done.steps.push(step),
+            Outcome::Without => {}
+            Outcome::Failed(why) => tell_or_fail(&step, why, config, notices)?,
+        }
+    }
+    Ok(done)
+}
+
+enum Outcome {
+    Done,
+    /// Not done, and nothing worth telling.
+    Without,
+    Failed(String),
+}
+
+fn tell_or_fail(step: &Step, why: String, config: &Config, notices: &mut Vec<NoticeRecord>) -> Result<(), Failure> {
+    if config.on_error_of(step.rule) == OnError::Fail {
+        return Err(Failure::new(why));
+    }
+    notices.push(NoticeRecord::new(step.rule, why));
+    Ok(())
+}
+
+/// All edits of all rules in one replacement.
+fn replace_document(plan: &Plan, document: &Document) -> Result<(), String> {
+    let edits = plan.edits();
+    if edits.is_empty() {
+        return Ok(());
+    }
+    let text = std::str::from_utf8(&document.bytes).unwrap_or_default();
+    document
+        .replace(splice(text, &edits).as_bytes())
+        .map_err(|why| format!("replace {}: {why}; make the bundle writable, or the container pins mounts", document.path.display()))
+}
+
+fn enable_sysctl(path: &Path) -> Outcome {
+    match sysctl::enable(path) {
+        Ok(()) => Outcome::Done,
+        // Expected in a user namespace, and in a container with a read-only /proc/sys.
+        Err(Errno::EPERM | Errno::EACCES | Errno::EROFS) => Outcome::Without,
+        Err(errno) => Outcome::Failed(format!("write {}: {errno:?}; set it to 1 by sysctl", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Change;
+    use std::path::PathBuf;
+
+    fn sysctl_step(path: &str) -> Plan {
+        let change = Change::Key { key: "fs.may_detach_mounts", before: Some("0".to_owned()), after: "1" };
+        let action = Action::EnableSysctl { path: PathBuf::from(path), change };
+        Plan { steps: vec![Step { rule: "may-detach-mounts", why: String::new(), action }] }
+    }
+
+    fn outcome(path: &str, on_error: OnError) -> (Result<usize, Failure>, usize) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let document = Document::read(file.path().to_owned()).unwrap();
+        let mut notices = Vec::new();
+        let done = apply(sysctl_step(path), &document, &Config { on_error, ..Config::default() }, &mut notices);
+        (done.map(|plan| plan.steps.len()), notices.len())
+    }
+
+    #[test]
+    fn a_sysctl_that_is_written_is_done() {
+        assert_eq!(outcome("/proc/thread-self/comm", OnError::Fail), (Ok(1), 0));
+    }
+
+    #[test]
+    fn a_sysctl_that_may_not_be_written_is_passed_over_quietly() {
+        // Readable by all and writable by nobody, root included.
+        assert_eq!(outcome("/proc/sys/kernel/ngroups_max", OnError::Fail), (Ok(0), 0));
+    }
+
+    #[test]
+    fn a_sysctl_that_fails_otherwise_is_told_or_fails_the_call() {
+        assert_eq!(outcome("/etc/hostname", OnError::Pass), (Ok(0), 1));
+        assert!(outcome("/etc/hostname", OnError::Fail).0.is_err());
+    }
+}
