@@ -61,6 +61,14 @@ ${SETTINGS:-}
 TOML
 }
 
+# Exports what the guard looks for. SETTINGS_IN_ETC: the test has put files where the guard looks by itself.
+use_guard_settings() {                                   # RUNTIME
+    unset RUNC_GUARD_CONFIG
+    [[ -z ${SETTINGS_IN_ETC:-} ]] || return 0
+    export RUNC_GUARD_CONFIG=$NODE/guard-$1.toml
+    [[ -f $RUNC_GUARD_CONFIG ]] || write_guard_settings "$1"
+}
+
 # --- containers ------------------------------------------------------------------------------------------------------
 # One call as an engine makes it (LOG_FORMAT text: as a person). The log is the bundle's own, so that two containers never mix.
 oci() {                                                  # VIA RUNTIME COMMAND [ARG...]
@@ -68,8 +76,7 @@ oci() {                                                  # VIA RUNTIME COMMAND [
     shift 2
     program=$(command -v "$runtime")
     if [[ $via == guard ]]; then
-        [[ -f $NODE/guard-$runtime.toml ]] || write_guard_settings "$runtime"
-        export RUNC_GUARD_CONFIG=$NODE/guard-$runtime.toml
+        use_guard_settings "$runtime"
         program=$GUARD
     fi
     # fd 3 is bats' own: a container that kept it would keep bats waiting.

@@ -58,8 +58,8 @@ run_keeps_preserved_fds() {                              # RUNTIME
     bundle_with_private_bind
     set_args sh -c 'cat <&3'
     echo "through fd 3" >"$NODE/fd3"
-    write_guard_settings "$1"
-    RUNC_GUARD_CONFIG=$NODE/guard-$1.toml "$GUARD" --root "$NODE/state/$1" run --preserve-fds 1 --bundle "$BUNDLE" \
+    use_guard_settings "$1"
+    "$GUARD" --root "$NODE/state/$1" run --preserve-fds 1 --bundle "$BUNDLE" \
         "$(id_of_bundle)" 3<"$NODE/fd3" </dev/null >"$BUNDLE/stdout"
     assert_equal "stdout" "$(cat "$BUNDLE/stdout")" "through fd 3"
 }
@@ -69,8 +69,8 @@ test_with_each_runtime "run: --preserve-fds" run_keeps_preserved_fds
 guard_becomes_the_runtime() {                            # RUNTIME
     local pid
     bundle_with_private_bind
-    write_guard_settings "$1"
-    RUNC_GUARD_CONFIG=$NODE/guard-$1.toml "$GUARD" --root "$NODE/state/$1" run --bundle "$BUNDLE" "$(id_of_bundle)" \
+    use_guard_settings "$1"
+    "$GUARD" --root "$NODE/state/$1" run --bundle "$BUNDLE" "$(id_of_bundle)" \
         </dev/null >"$BUNDLE/stdout" 2>"$BUNDLE/stderr" 3>&- &
     pid=$!
     wait_until 10 has_status "$1" running
@@ -133,12 +133,14 @@ test_with_each_runtime "nothing to do, nothing written" untouched_config_is_not_
 only_the_words_change() {                                # RUNTIME
     local strange
     bundle_with_private_bind
-    add_bind "$NODE" bind,ro,rprivate /neighbour
+    mkdir "$NODE/neighbour"
+    add_bind "$NODE/neighbour" rbind,ro,rprivate /neighbour
     edit_spec '.annotations = {"esc": "> / é"} | .["x-unknown"] = [12345678901234567890, 1.50, 1e3]' --indent 3
     chown 1234:4321 "$BUNDLE/config.json"
     chmod 600 "$BUNDLE/config.json"
     cp "$BUNDLE/config.json" "$NODE/before.json"
-    create_container guard runc
+    create_container guard "$1"
+    assert_equal "options" "$(options_of /host)" rbind,rslave
     strange=$(diff "$NODE/before.json" "$BUNDLE/config.json" | grep '^[<>]' | grep -vE 'rprivate|rslave' || true)
     # The line after which a key or a word was put may have got a comma.
     [[ $(grep -c '^<' <<<"$strange") -le 2 ]] || fail "changed besides: $strange"
@@ -148,7 +150,7 @@ only_the_words_change() {                                # RUNTIME
 without_the_words() {
     jq -S 'del(.linux.rootfsPropagation) | (.mounts[] | select(.destination == "/host").options) |= map(select(test("rprivate|rslave") | not))' "$1"
 }
-bats_test_function --description "only the words change; owner and mode stay" -- only_the_words_change
+test_with_each_runtime "only the words change; owner and mode stay" only_the_words_change
 
 # A sibling that may send mounts to the host must keep its way: `slave` for the root instead of `rslave`.
 sibling_stays_shared() {                                 # RUNTIME
@@ -186,8 +188,7 @@ plan_tells_and_touches_nothing() {                       # RUNTIME
     local before status=0
     bundle_with_private_bind
     before=$(spec_identity)
-    write_guard_settings "$1"
-    export RUNC_GUARD_CONFIG=$NODE/guard-$1.toml
+    use_guard_settings "$1"
     "$GUARD" guard plan create --bundle "$BUNDLE" >"$NODE/plan" || status=$?
     assert_equal "exit status" "$status" 2
     assert_contains "plan" "$(cat "$NODE/plan")" /host

@@ -111,6 +111,26 @@ forced_rro() {                                           # RUNTIME
     assert_equal "options" "$(options_of /host)" rbind,rro,rslave
 }
 
+# --- settings where they usually are ---------------------------------------------------------------------------------
+# config.toml, then conf.d in the order of names: a later file wins. Nothing sets an environment variable for the guard.
+settings_in_etc() {                                      # RUNTIME
+    SETTINGS_IN_ETC=yes
+    mkdir -p /etc/runc-guard/conf.d
+    write_guard_settings "$1"
+    mv "$NODE/guard-$1.toml" /etc/runc-guard/config.toml
+    echo 'policy = "reject"' >/etc/runc-guard/conf.d/10-site.toml
+    echo 'policy = "warn"' >/etc/runc-guard/conf.d/20-node.toml
+    bundle_with_bind rbind,rprivate
+    create_container guard "$1"
+    assert_equal "config.json" "$(spec_identity)" "$BEFORE"
+    assert_equal "log" "$(guard_log_kind)" warning:notices
+
+    rm /etc/runc-guard/conf.d/20-node.toml
+    oci guard "$1" delete --force "$(id_of_bundle)"
+    assert_refused_by_guard "$1" /host
+}
+test_with_each_runtime "settings in /etc/runc-guard and conf.d" settings_in_etc
+
 # --- settings that cannot be read ------------------------------------------------------------------------------------
 # The container is there already; the settings break; a new one is refused, the old one can still be looked at and removed.
 broken_settings() {                                      # RUNTIME BROKEN-LINE

@@ -115,6 +115,7 @@ container_reaches_not_the_host() {                       # RUNTIME
     add_bind "$ROOT" rbind,rprivate
     give_capability_to_mount
     start_container guard "$1"
+    assert_equal "options" "$(options_of /host)" rbind,rslave
     oci bare "$1" exec "$(id_of_bundle)" mount -t tmpfs made /host/made
     oci bare "$1" exec "$(id_of_bundle)" umount /host/volume
     assert_equal "in the container" "$(propagation_in_container "$1" /host/volume)" absent

@@ -2,6 +2,8 @@
 # Made once for all tests, in the run's own temporary folder: what every bundle and every volume is copied from.
 
 setup_suite() {
+    # The tests mount, and write below /etc: only where all of it is thrown away.
+    [[ -n ${IN_TREE:-} ]] || { echo "use integration/run" >&2; return 1; }
     export TEMPLATES=$BATS_RUN_TMPDIR/templates
     mkdir -p "$TEMPLATES"
     make_rootfs_template

@@ -68,6 +68,14 @@ root_on_own_disk() {
     SOURCE=$ROOT
 }
 
+# As `ip netns` makes /run/netns: a mountpoint inside the root, and what can be pinned lies below it.
+mountpoint_inside_root() {
+    SOURCE=$ROOT/netns-$1
+    mkdir "$SOURCE"
+    mount --bind "$SOURCE" "$SOURCE"
+    attach_volume "$SOURCE/volume"
+}
+
 missing_protected_root() {
     PROTECTED_ROOTS="[\"$NODE/not/there\", \"$ROOT\"]"
     volume_in_root "$1"
@@ -106,6 +114,7 @@ source_row "/"                              slash_as_source                  pri
 source_row "above the root"                 source_above_root                private/pinned slave/released rbind,rslave  info
 source_row "below the root"                 source_below_root                private/pinned slave/released rbind,rslave  info
 source_row "the root on a disk of its own"  root_on_own_disk                 private/pinned slave/released rbind,rslave  info
+source_row "a mountpoint inside the root"   mountpoint_inside_root           private/pinned slave/released rbind,rslave  info
 source_row "one protected root is missing"  missing_protected_root           private/pinned slave/released rbind,rslave  info
 source_row "odd characters"                 odd_characters_in_source         private/pinned slave/released rbind,rslave  info
 source_row "neighbour with a longer name"   neighbour_by_name                private/pinned private/pinned =             -
