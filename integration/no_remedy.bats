@@ -53,10 +53,11 @@ rootfs_is_a_plain_directory() {
     SOURCE=$ROOT
 }
 
+# Engines bind several files and a mountpoint (shm) into every container: no line in the log for those.
 #          description                       maker                       bare            guarded         options after log
-source_row "file as source"                  file_as_source              private/without private/without =             info
+source_row "file as source"                  file_as_source              private/without private/without =             -
 source_row "missing source"                  missing_source              refused         refused         =             '*'
-source_row "source is itself the mountpoint" source_is_the_mountpoint    private/pinned  private/pinned  =             info
+source_row "source is itself the mountpoint" source_is_the_mountpoint    private/pinned  private/pinned  =             -
 source_row "host parent mount is private"    host_parent_is_private      private/pinned  private/pinned  rbind,rslave  warning
 source_row "host parent mount is a slave"    host_parent_is_slave        private/pinned  slave/pinned    rbind,rslave  warning
 source_row "rootfs is a plain directory"     rootfs_is_a_plain_directory private/pinned  private/pinned  rbind,rslave  warning

@@ -101,7 +101,7 @@ allow='allow_opt_out = ["slave-protected-binds"]'
 test_with_each_runtime "opt-out: honoured when allowed" opt_out "$allow" off private/pinned
 test_with_each_runtime "opt-out: without permission it changes nothing" opt_out "" off slave/released
 test_with_each_runtime "opt-out: permission alone changes nothing" opt_out "$allow" on slave/released
-test_with_each_runtime "disabled_rules switches the rule off" opt_out 'disabled_rules = ["slave-protected-binds"]' on private/pinned
+test_with_each_runtime "a rule can be switched off" opt_out 'rules.slave-protected-binds.enabled = false' on private/pinned
 test_with_each_runtime "force_rro forces a private rro bind" forced_rro
 forced_rro() {                                           # RUNTIME
     SETTINGS='force_rro = true'

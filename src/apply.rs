@@ -76,13 +76,13 @@ fn enable_sysctl(path: &Path) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Change;
+    use crate::plan::{Change, Level};
     use std::path::PathBuf;
 
     fn sysctl_step(path: &str) -> Plan {
         let change = Change::Key { key: "fs.may_detach_mounts", before: Some("0".to_owned()), after: "1" };
         let action = Action::EnableSysctl { path: PathBuf::from(path), change };
-        Plan { steps: vec![Step { rule: "may-detach-mounts", why: String::new(), action }] }
+        Plan { steps: vec![Step { rule: "may-detach-mounts", level: Level::Info, why: String::new(), action }] }
     }
 
     fn outcome(path: &str, on_error: OnError) -> (Result<usize, Failure>, usize) {

@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::invocation::{Command, Flavour};
 use crate::kernel::{self, FileFacts};
 use crate::mountinfo::{self, Device, MountEntry, Place};
-use crate::paths;
+use crate::paths::{self, Relation};
 use crate::propagation::{self, Bind, Verdict};
 use crate::spec::{Mount, Spec};
 use crate::sysctl;
@@ -37,7 +37,8 @@ pub struct Root {
 pub struct Source {
     /// Resolved.
     pub path: PathBuf,
-    pub is_mountpoint: bool,
+    /// It is a mountpoint, and nothing is mounted below it. Looked up only for a source inside a protected root.
+    pub is_bare_mountpoint: bool,
     /// The id of the mount that holds it.
     pub mount_id: Option<u64>,
     /// Whether the mount that holds it is shared: only then does an unmount below it reach the container. `None`: not known, or not needed.
@@ -65,32 +66,42 @@ pub fn look(command: Command, flavour: Flavour, config: &Config, spec: &Spec<'_>
     if !config.rule("slave-protected-binds").enabled {
         return view;
     }
+    let (text, table) = (OnceCell::new(), OnceCell::new());
+    let table = || table.get_or_init(|| mountinfo::parse(text.get_or_init(read_mount_table))).as_slice();
     let mut undecided = Vec::new();
     for (index, mount) in spec.mounts.iter().enumerate() {
-        let Some(source) = directory_source(mount, flavour, config, bundle) else { continue };
+        let Some(Directory { path, facts }) = directory_source(mount, flavour, config, bundle) else { continue };
         if view.roots.is_empty() {
             view.roots = protected_roots(config);
         }
-        if !view.roots.iter().any(|root| paths::overlap(&source.path, &root.path).is_some()) {
+        let overlaps: Vec<Relation> = view.roots.iter().filter_map(|root| paths::overlap(&path, &root.path)).collect();
+        if overlaps.is_empty() {
             undecided.push(index);
         }
-        view.sources[index] = Some(source);
+        let only_inside = !overlaps.is_empty() && overlaps.iter().all(|relation| *relation == Relation::Inside);
+        view.sources[index] = Some(Source {
+            is_bare_mountpoint: only_inside && facts.is_mountpoint == Some(true) && !has_mounts_below(&facts, &path, &table),
+            mount_id: facts.mount.map(|mount| mount.id),
+            parent_shared: is_on_shared_mount(&facts, &path, &table),
+            places: Vec::new(),
+            path,
+        });
     }
-    let text = OnceCell::new();
-    let table = OnceCell::new();
-    let table = || table.get_or_init(|| mountinfo::parse(text.get_or_init(read_mount_table))).as_slice();
     if !undecided.is_empty() {
         look_for_aliases(&mut view, &undecided, spec, table());
-    }
-    for source in view.sources.iter_mut().flatten() {
-        source.parent_shared = source.parent_shared.or_else(|| Some(mountinfo::holder(table(), &source.path)?.shared));
     }
     view.rootfs = rootfs(spec, bundle);
     view
 }
 
+struct Directory {
+    /// Resolved.
+    path: PathBuf,
+    facts: FileFacts,
+}
+
 /// The source of a mount that the rule could have something to say about, if it is a directory.
-fn directory_source(mount: &Mount<'_>, flavour: Flavour, config: &Config, bundle: &Path) -> Option<Source> {
+fn directory_source(mount: &Mount<'_>, flavour: Flavour, config: &Config, bundle: &Path) -> Option<Directory> {
     let options: Vec<&str> = mount.options.iter().map(|option| &*option.text).collect();
     let bind = Bind::of(options.iter().copied());
     if propagation::verdict(bind, &options, flavour, config.force_rro) == Verdict::Keep {
@@ -99,14 +110,18 @@ fn directory_source(mount: &Mount<'_>, flavour: Flavour, config: &Config, bundle
     let source = mount.source.as_deref().filter(|source| !source.is_empty())?;
     let path = bundle.join(source);
     let facts = stat(&path).filter(|facts| facts.is_dir)?;
-    let path = resolve(&path)?;
-    Some(Source {
-        path,
-        is_mountpoint: facts.is_mountpoint == Some(true),
-        mount_id: facts.mount.map(|mount| mount.id),
-        parent_shared: facts.mount.filter(|mount| mount.unique).and_then(|mount| kernel::is_shared_mount(mount.id).ok()),
-        places: Vec::new(),
-    })
+    Some(Directory { path: resolve(&path)?, facts })
+}
+
+/// Asks the kernel about the one mount where it can answer that, since 6.8, and otherwise the mount table.
+fn is_on_shared_mount<'t>(facts: &FileFacts, path: &Path, table: &impl Fn() -> &'t [MountEntry<'t>]) -> Option<bool> {
+    let answer = facts.mount.filter(|mount| mount.unique).and_then(|mount| kernel::is_shared_mount(mount.id).ok());
+    answer.or_else(|| Some(mountinfo::holder(table(), path)?.shared))
+}
+
+fn has_mounts_below<'t>(facts: &FileFacts, path: &Path, table: &impl Fn() -> &'t [MountEntry<'t>]) -> bool {
+    let answer = facts.mount.filter(|mount| mount.unique).and_then(|mount| kernel::has_mounts_below(mount.id).ok());
+    answer.unwrap_or_else(|| mountinfo::is_mounted_below(table(), path))
 }
 
 /// Default roots count when they exist; roots that an operator named also when they do not, by their text.

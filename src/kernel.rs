@@ -56,6 +56,7 @@ struct MountIdRequest {
 }
 
 const SYS_STATMOUNT: c_long = 457;
+const SYS_LISTMOUNT: c_long = 458;
 const STATMOUNT_MNT_BASIC: u64 = 2;
 /// Offset of `mnt_propagation` in `struct statmount`, in eight-byte words.
 const PROPAGATION_WORD: usize = 72 / 8;
@@ -71,6 +72,18 @@ pub fn is_shared_mount(unique_id: u64) -> Result<bool, Errno> {
     let result = unsafe { libc::syscall(SYS_STATMOUNT, &raw const request, reply.as_mut_ptr(), size_of_val(&reply), 0) };
     Errno::result(result)?;
     Ok(reply[PROPAGATION_WORD] & libc::MS_SHARED != 0)
+}
+
+/// Whether anything is mounted below a mount, by its unique id: listmount(2), Linux 6.8, asked for one of them.
+///
+/// # Errors
+/// As [`is_shared_mount`].
+pub fn has_mounts_below(unique_id: u64) -> Result<bool, Errno> {
+    let request = MountIdRequest { size: 24, spare: 0, mount_id: unique_id, param: 0 };
+    let mut first = 0_u64;
+    // SAFETY: `request` has the layout and size it names; the kernel writes at most the one id that is asked for.
+    let count = unsafe { libc::syscall(SYS_LISTMOUNT, &raw const request, &raw mut first, 1, 0) };
+    Ok(Errno::result(count)? > 0)
 }
 
 /// Fills closed standard descriptors for the time before `execve`, so that no file of ours becomes fd 0, 1 or 2 and is taken for the

@@ -98,6 +98,12 @@ pub fn places_below(table: &[MountEntry<'_>], path: &Path, devices: &[Device]) -
     table.iter().filter(carried).map(|entry| Place { device: entry.device, path: as_path(&entry.fs_root).to_owned() }).collect()
 }
 
+/// Whether anything is mounted strictly below `path`.
+pub fn is_mounted_below(table: &[MountEntry<'_>], path: &Path) -> bool {
+    let path = path.as_os_str().as_bytes();
+    table.iter().any(|entry| below(&entry.mountpoint, path).is_some_and(|rest| !rest.is_empty()))
+}
+
 fn as_path(bytes: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(bytes))
 }
@@ -141,6 +147,7 @@ mod tests {
         assert_eq!(carried("/mnt", (8, 2)), []);
         assert_eq!(carried("/mn", (8, 1)), []);
         assert_eq!(carried("/mnt/alias", (8, 1)), []);
+        assert!(is_mounted_below(&table, Path::new("/mnt")) && !is_mounted_below(&table, Path::new("/mnt/alias")));
     }
 
     #[test]

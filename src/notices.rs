@@ -1,6 +1,6 @@
 //! Our own log: one JSON line for each container in which something was changed or is worth telling. Best effort; never the environment.
 
-use crate::plan::{Action, Change, Plan};
+use crate::plan::{Action, Change, Level, Plan};
 use crate::report;
 use serde::Serialize;
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::path::Path;
 #[derive(Serialize)]
 pub struct Record<'a> {
     time: String,
-    level: &'static str,
+    level: Level,
     command: &'static str,
     id: String,
     bundle: String,
@@ -62,9 +62,10 @@ pub fn write(log: &Path, subject: &Subject<'_>, done: &Plan, mut notices: Vec<No
     if log.as_os_str().is_empty() || (changes.is_empty() && notices.is_empty()) {
         return;
     }
+    let warns = !notices.is_empty() || done.steps.iter().any(|step| step.level == Level::Warning);
     let record = Record {
         time: report::now(),
-        level: if notices.is_empty() { "info" } else { "warning" },
+        level: if warns { Level::Warning } else { Level::Info },
         command: subject.command,
         id: subject.id.to_owned(),
         bundle: subject.bundle.to_string_lossy().into_owned(),

@@ -10,10 +10,19 @@ pub struct Plan {
     pub steps: Vec<Step>,
 }
 
+/// How much a step matters to who reads the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    Info,
+    Warning,
+}
+
 /// One thing to do or to tell, the rule that wants it and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     pub rule: &'static str,
+    pub level: Level,
     pub why: String,
     pub action: Action,
 }

@@ -4,7 +4,6 @@
 //! `rslave` (or an intended `rshared`) lets the host's `umount` reach the container: it is propagated to the peers and slaves of the
 //! unmounted mount's *parent* (mount_namespaces(7)), which in the container is the top of the bind.
 
-use crate::config::Policy;
 use crate::invocation::Flavour;
 
 /// The words that set propagation; case-sensitive in every runtime.
@@ -26,10 +25,10 @@ pub enum Verdict {
     Keep,
     /// `rslave` already; `linux.rootfsPropagation` must let it take effect.
     KeepSlave,
-    /// Left as it is although it pins: the reason is worth a notice.
-    Leave(&'static str),
-    /// To be replaced by this one word.
-    Replace { word: &'static str, reason: &'static str, refused: bool },
+    /// Left as it is although it may pin: the reason is worth a notice.
+    Leave { reason: &'static str, refused: bool },
+    /// To be replaced by this one word; `odd`: so unusual that a log reader should look at it.
+    Replace { word: &'static str, reason: &'static str, refused: bool, odd: bool },
 }
 
 /// How a mount binds.
@@ -60,7 +59,7 @@ impl Bind {
 
 /// The decision table for a directory bind that overlaps a protected root.
 ///
-/// `refused` in the verdict marks what dockerd would refuse (`validateBindDaemonRoot`): everything the user spelt out wrongly; a bind without
+/// `refused` in a verdict marks what dockerd would refuse (`validateBindDaemonRoot`): everything the user spelt out wrongly; a bind without
 /// a word is completed silently there, too.
 #[must_use]
 pub fn verdict(bind: Bind, options: &[&str], flavour: Flavour, force_rro: bool) -> Verdict {
@@ -68,9 +67,10 @@ pub fn verdict(bind: Bind, options: &[&str], flavour: Flavour, force_rro: bool) 
     match bind {
         Bind::No => Verdict::Keep,
         Bind::Plain => plain_bind(&words, flavour),
-        Bind::Recursive if options.contains(&"rro") && words.iter().all(|word| is_private(word)) && !force_rro => Verdict::Leave(
-            "it is recursively read-only (rro): a mount that the host makes later would appear in it writable, so it stays private and pins what is mounted below it now",
-        ),
+        Bind::Recursive if options.contains(&"rro") && words.iter().all(|word| is_private(word)) && !force_rro => {
+            let reason = "it is recursively read-only (rro), and as a slave it would show a mount that the host makes later writable; what is mounted below it now may stay pinned";
+            Verdict::Leave { reason, refused: false }
+        }
         Bind::Recursive => recursive_bind(&words),
     }
 }
@@ -90,29 +90,33 @@ fn plain_bind(words: &[&str], flavour: Flavour) -> Verdict {
         },
         _ => "private",
     };
-    Verdict::Replace {
-        word,
-        reason: "crun makes a plain bind recursive when its propagation word is, and so pins the mounts below it",
-        refused: true,
-    }
+    let reason = "crun makes a plain bind recursive when its propagation word is, and so pins the mounts below it";
+    Verdict::Replace { word, reason, refused: true, odd: false }
 }
 
 fn recursive_bind(words: &[&str]) -> Verdict {
+    let replace = |word, reason| Verdict::Replace { word, reason, refused: true, odd: false };
     let pins = "a private recursive bind keeps every mount below it alive after the host unmounted it";
     match words {
-        [] => Verdict::Replace { word: "rslave", reason: "a recursive bind without a propagation word is private under crun", refused: false },
+        [] => Verdict::Replace {
+            word: "rslave",
+            reason: "a recursive bind without a propagation word is private under crun",
+            refused: false,
+            odd: false,
+        },
         ["rslave"] => Verdict::KeepSlave,
         ["rshared"] => Verdict::Keep,
         ["shared"] => {
-            Verdict::Leave("it says shared, which is not recursive: mounts below it keep the propagation they have; rshared was probably meant")
+            let reason = "it says shared, which is not recursive: mounts below it keep the propagation they have; rshared was probably meant";
+            Verdict::Leave { reason, refused: true }
         }
-        ["slave"] => Verdict::Replace { word: "rslave", reason: "slave is not recursive: mounts below it are not slaves", refused: true },
-        [_] => Verdict::Replace { word: "rslave", reason: pins, refused: true },
+        ["slave"] => replace("rslave", "slave is not recursive: mounts below it are not slaves"),
+        ["unbindable" | "runbindable"] => Verdict::Replace { word: "rslave", reason: pins, refused: true, odd: true },
+        [_] => replace("rslave", pins),
         several => {
-            let not_private: Vec<_> = several.iter().filter(|word| !is_private(word)).collect();
-            let shared = !not_private.is_empty() && not_private.iter().all(|word| **word == "rshared");
-            let word = if shared { "rshared" } else { "rslave" };
-            Verdict::Replace { word, reason: "of several propagation words runc lets a private one win, and crun refuses them", refused: true }
+            let mut not_private = several.iter().filter(|word| !is_private(word)).peekable();
+            let shared = not_private.peek().is_some() && not_private.all(|word| *word == "rshared");
+            replace(if shared { "rshared" } else { "rslave" }, "of several propagation words runc lets a private one win, and crun refuses them")
         }
     }
 }
@@ -133,10 +137,11 @@ pub fn rootfs_propagation(now: Option<&str>, flavour: Flavour, sibling_is_shared
     }
 }
 
-/// Whether a policy makes the create fail over this verdict.
+/// Whether `linux.rootfsPropagation` as it stands takes the effect from an `rslave` bind: when it says so, and under crun when it is not set.
 #[must_use]
-pub fn refuses(policy: Policy, verdict: Verdict) -> bool {
-    policy == Policy::Reject && matches!(verdict, Verdict::Replace { refused: true, .. })
+pub fn defeats_slaves(now: Option<&str>, flavour: Flavour) -> bool {
+    let now = now.unwrap_or("");
+    is_private(now) || (now.is_empty() && flavour == Flavour::Crun)
 }
 
 #[cfg(test)]
@@ -148,7 +153,7 @@ mod tests {
         match verdict(Bind::of(options.iter().copied()), &options, flavour, false) {
             Verdict::Keep => "keep".to_owned(),
             Verdict::KeepSlave => "keep-slave".to_owned(),
-            Verdict::Leave(_) => "leave".to_owned(),
+            Verdict::Leave { refused, .. } => format!("leave{}", if refused { " refused" } else { "" }),
             Verdict::Replace { word, refused, .. } => format!("{word}{}", if refused { " refused" } else { "" }),
         }
     }
@@ -161,7 +166,7 @@ mod tests {
         ("rbind,slave", "rslave refused", "rslave refused"),
         ("rbind,rslave", "keep-slave", "keep-slave"),
         ("rbind,rshared", "keep", "keep"),
-        ("rbind,shared", "leave", "leave"),
+        ("rbind,shared", "leave refused", "leave refused"),
         ("rbind,unbindable", "rslave refused", "rslave refused"),
         ("rbind,runbindable", "rslave refused", "rslave refused"),
         ("rbind,rprivate,rslave", "rslave refused", "rslave refused"),

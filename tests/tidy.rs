@@ -92,7 +92,8 @@ fn clap_lives_in_the_operators_commands_only() {
 #[test]
 fn files_are_short() {
     for SourceFile { path, text } in rust_files("src").into_iter().chain(rust_files("tests")).chain(scripts()) {
-        assert!(text.lines().count() <= MOST_LINES, "{path} has {} lines", text.lines().count());
+        let is_data = path.ends_with(".txt");
+        assert!(is_data || text.lines().count() <= MOST_LINES, "{path} has {} lines", text.lines().count());
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::Facts;
 use crate::invocation::Command;
-use crate::plan::{Action, Change, Step};
+use crate::plan::{Action, Change, Level, Step};
 
 pub(super) const NAME: &str = "may-detach-mounts";
 
@@ -12,5 +12,5 @@ pub(super) fn steps(facts: &Facts<'_>) -> Vec<Step> {
     let Some(path) = facts.host.sysctl_to_enable.clone().filter(|_| starts) else { return Vec::new() };
     let why = "a removed mountpoint stays busy while a container holds a copy of its mount".to_owned();
     let change = Change::Key { key: "fs.may_detach_mounts", before: Some("0".to_owned()), after: "1" };
-    vec![Step { rule: NAME, why, action: Action::EnableSysctl { path, change } }]
+    vec![Step { rule: NAME, level: Level::Info, why, action: Action::EnableSysctl { path, change } }]
 }

@@ -3,10 +3,10 @@
 
 use super::Facts;
 use crate::config::Policy;
-use crate::host::{Root, Rootfs, Source};
+use crate::host::{Root, Source};
 use crate::mountinfo::Place;
 use crate::paths::{self, Relation};
-use crate::plan::{Action, Change, Step};
+use crate::plan::{Action, Change, Level, Step};
 use crate::propagation::{self, Bind, Verdict};
 use crate::spec::Mount;
 use std::fmt;
@@ -16,25 +16,37 @@ pub(super) const NAME: &str = "slave-protected-binds";
 
 pub(super) fn steps(facts: &Facts<'_>) -> Vec<Step> {
     let mut steps = Vec::new();
-    let mut slave_somewhere = false;
+    let (mut slaves, mut kept_slaves) = (false, false);
     for (mount, source) in facts.spec.mounts.iter().zip(&facts.host.sources) {
         let Some(source) = source else { continue };
         let Some(overlap) = overlap(source, &facts.host.roots) else {
-            steps.push(apart(mount, source));
+            steps.push(step(Action::Keep, format!("{}: its source {} overlaps no protected root", mount.destination, source.path.display())));
             continue;
         };
-        let step = mount_step(facts, mount, source, &overlap);
-        let is_slave = ends_as_slave(&step, mount);
-        steps.push(step);
-        if is_slave {
-            slave_somewhere = true;
-            steps.extend(without_effect(mount, source, facts.host.rootfs.as_ref()));
+        let options: Vec<&str> = mount.options.iter().map(|option| &*option.text).collect();
+        let verdict = propagation::verdict(Bind::of(options.iter().copied()), &options, facts.flavour, facts.config.force_rro);
+        let found = mount_step(facts, mount, source, &overlap, verdict);
+        let ends_as_slave = match (verdict, &found.action) {
+            (Verdict::Replace { word, .. }, Action::EditSpec { .. }) => word == "rslave",
+            (verdict, _) => verdict == Verdict::KeepSlave,
+        };
+        steps.push(found);
+        if ends_as_slave {
+            slaves = true;
+            kept_slaves |= verdict == Verdict::KeepSlave;
+            steps.extend(without_effect(facts, mount, source));
         }
     }
-    if slave_somewhere {
-        steps.extend(rootfs_propagation_step(facts));
+    if slaves {
+        steps.extend(rootfs_propagation_step(facts, kept_slaves));
     }
     steps
+}
+
+/// A step of this rule; a notice is a warning.
+fn step(action: Action, why: String) -> Step {
+    let level = if action == Action::Notice { Level::Warning } else { Level::Info };
+    Step { rule: NAME, level, why, action }
 }
 
 /// Why a source counts as overlapping.
@@ -70,75 +82,65 @@ fn overlap<'a>(source: &Source, roots: &'a [Root]) -> Option<Overlap<'a>> {
     roots.iter().filter_map(by_path).min_by_key(only_inside).or_else(|| roots.iter().filter_map(by_identity).min_by_key(only_inside))
 }
 
-fn apart(mount: &Mount<'_>, source: &Source) -> Step {
-    let why = format!("{}: its source {} overlaps no protected root", mount.destination, source.path.display());
-    Step { rule: NAME, why, action: Action::Keep }
-}
-
-fn mount_step(facts: &Facts<'_>, mount: &Mount<'_>, source: &Source, overlap: &Overlap<'_>) -> Step {
-    let options: Vec<&str> = mount.options.iter().map(|option| &*option.text).collect();
-    let verdict = propagation::verdict(Bind::of(options.iter().copied()), &options, facts.flavour, facts.config.force_rro);
+fn mount_step(facts: &Facts<'_>, mount: &Mount<'_>, source: &Source, overlap: &Overlap<'_>, verdict: Verdict) -> Step {
     let place = format!("{}: its source {} {overlap}", mount.destination, source.path.display());
-    let step = |action, why| Step { rule: NAME, why, action };
+    let policy = facts.config.policy;
     match verdict {
-        Verdict::Replace { .. } if overlap.relation == Relation::Inside && !overlap.alias && source.is_mountpoint => {
-            step(Action::Keep, format!("{place} and is itself the mountpoint: propagation comes from the mount above it, so rslave would not help"))
-        }
         Verdict::Keep | Verdict::KeepSlave => step(Action::Keep, format!("{place}; its propagation is right")),
-        Verdict::Leave(reason) => step(Action::Notice, format!("{place}; left as it is because {reason}")),
-        verdict @ Verdict::Replace { word, .. } if propagation::refuses(facts.config.policy, verdict) => {
-            step(Action::Refuse, format!("mount {place} and has the propagation {}; write {word} instead", written_propagation(&options)))
+        // Propagation comes from the mount above a mountpoint, and of that the container has no copy.
+        Verdict::Replace { .. } if overlap.relation == Relation::Inside && !overlap.alias && source.is_bare_mountpoint => {
+            step(Action::Keep, format!("{place} and is itself the mountpoint, with nothing mounted below it: rslave would not help"))
         }
-        Verdict::Replace { word, reason, .. } if facts.config.policy == Policy::Warn => {
+        Verdict::Leave { refused: true, .. } | Verdict::Replace { refused: true, .. } if policy == Policy::Reject => {
+            let word = if let Verdict::Replace { word, .. } = verdict { word } else { "rshared or rslave" };
+            step(Action::Refuse, format!("mount {place} and has the propagation {}; write {word} instead", written_propagation(mount)))
+        }
+        Verdict::Leave { reason, .. } => step(Action::Notice, format!("{place}; left as it is because {reason}")),
+        Verdict::Replace { word, reason, .. } if policy == Policy::Warn => {
             step(Action::Notice, format!("{place}; policy \"warn\" leaves it, {word} was needed because {reason}"))
         }
-        Verdict::Replace { word, reason, .. } => {
-            let before = options.iter().map(|option| (*option).to_owned()).collect();
+        Verdict::Replace { word, reason, odd, .. } => {
+            let before = mount.options.iter().map(|option| option.text.to_string()).collect();
             let change = Change::Options { mount: mount.destination.to_string(), before, after: mount.options_with(word) };
-            step(Action::EditSpec { change, edits: mount.set_propagation(facts.spec.text, word) }, format!("{place}; {reason}"))
+            let edits = mount.set_propagation(facts.spec.text, word);
+            let level = if odd { Level::Warning } else { Level::Info };
+            Step { level, ..step(Action::EditSpec { change, edits }, format!("{place}; {reason}")) }
         }
     }
 }
 
-/// Whether the mount is `rslave` once the step is done.
-fn ends_as_slave(step: &Step, mount: &Mount<'_>) -> bool {
-    match &step.action {
-        Action::EditSpec { change: Change::Options { after, .. }, .. } => after.iter().any(|word| word == "rslave"),
-        Action::Keep => mount.options.iter().any(|option| option.text == "rslave"),
-        _ => false,
-    }
-}
-
-fn written_propagation(options: &[&str]) -> String {
-    options.iter().copied().filter(|option| propagation::is_propagation_word(option)).collect::<Vec<_>>().join(",")
+fn written_propagation(mount: &Mount<'_>) -> String {
+    let words: Vec<&str> = mount.options.iter().map(|option| &*option.text).filter(|option| propagation::is_propagation_word(option)).collect();
+    words.join(",")
 }
 
 /// What no edit can mend: no runtime says so, the bind is then simply private.
-fn without_effect(mount: &Mount<'_>, source: &Source, rootfs: Option<&Rootfs>) -> Option<Step> {
-    let why = if source.parent_shared == Some(false) {
-        format!(
-            "the mount that holds {} is not shared on the host, so no unmount is propagated; make it shared (mount --make-shared)",
-            source.path.display()
-        )
-    } else if rootfs.is_some_and(|rootfs| !rootfs.is_mountpoint && source.mount_id.is_some() && rootfs.mount_id == source.mount_id) {
-        "the container's root is a plain directory on the same mount as the source, which the runtime makes private first; bind the root directory on itself before the create".to_owned()
-    } else {
-        return None;
-    };
-    Some(Step { rule: NAME, why: format!("{}: rslave has no effect: {why}", mount.destination), action: Action::Notice })
+fn without_effect(facts: &Facts<'_>, mount: &Mount<'_>, source: &Source) -> Option<Step> {
+    if source.parent_shared == Some(false) {
+        let path = source.path.display();
+        let why = format!("the mount that holds {path} is not shared on the host, so no unmount is propagated; make it shared (mount --make-shared)");
+        let action = if facts.config.policy == Policy::Reject { Action::Refuse } else { Action::Notice };
+        return Some(step(action, format!("{}: rslave has no effect: {why}", mount.destination)));
+    }
+    let rootfs = facts.host.rootfs.filter(|rootfs| !rootfs.is_mountpoint)?;
+    (source.mount_id.is_some() && rootfs.mount_id == source.mount_id).then(|| {
+        let why = "the container's root is a plain directory on the same mount as the source, which the runtime makes private first; bind the root directory on itself before the create";
+        step(Action::Notice, format!("{}: rslave has no effect: {why}", mount.destination))
+    })
 }
 
-fn rootfs_propagation_step(facts: &Facts<'_>) -> Option<Step> {
+/// A warning when somebody wrote `rslave` and it would have done nothing.
+fn rootfs_propagation_step(facts: &Facts<'_>, kept_slaves: bool) -> Option<Step> {
     let now = facts.spec.rootfs_propagation.as_ref()?;
     let is_shared = |mount: &Mount<'_>| mount.options.iter().any(|option| option.text == "rshared" || option.text == "shared");
     let sibling_is_shared = facts.spec.mounts.iter().any(is_shared);
     let value = propagation::rootfs_propagation(now.value.as_deref(), facts.flavour, sibling_is_shared)?;
     let why = "a private root file system takes the effect from every rslave bind".to_owned();
-    let action = if facts.config.policy == Policy::Warn {
-        Action::Notice
-    } else {
-        let change = Change::Key { key: "linux.rootfsPropagation", before: now.value.as_deref().map(str::to_owned), after: value };
-        Action::EditSpec { change, edits: vec![now.set(facts.spec.text, value)] }
-    };
-    Some(Step { rule: NAME, why, action })
+    if facts.config.policy == Policy::Warn {
+        return Some(step(Action::Notice, why));
+    }
+    let change = Change::Key { key: "linux.rootfsPropagation", before: now.value.as_deref().map(str::to_owned), after: value };
+    let defeated = kept_slaves && propagation::defeats_slaves(now.value.as_deref(), facts.flavour);
+    let level = if defeated { Level::Warning } else { Level::Info };
+    Some(Step { level, ..step(Action::EditSpec { change, edits: vec![now.set(facts.spec.text, value)] }, why) })
 }

@@ -30,8 +30,8 @@ fn source(mount: &runc_guard::spec::Mount<'_>) -> Option<Source> {
     let is_bind = mount.options.iter().any(|option| option.text == "rbind" || option.text == "bind");
     let path = PathBuf::from(mount.source.as_deref().filter(|path| is_bind && path.starts_with('/'))?);
     let is_file = path.file_name().is_some_and(|name| FILES.iter().any(|file| name == *file));
-    let is_mountpoint = path.file_name().is_some_and(|name| name == "shm") || path == Path::new("/");
-    (!is_file).then_some(Source { path, is_mountpoint, mount_id: Some(1), parent_shared: Some(true), places: Vec::new() })
+    let is_bare_mountpoint = path.file_name().is_some_and(|name| name == "shm");
+    (!is_file).then_some(Source { path, is_bare_mountpoint, mount_id: Some(1), parent_shared: Some(true), places: Vec::new() })
 }
 
 fn plan(text: &str, flavour: Flavour, config: &Config) -> Plan {
