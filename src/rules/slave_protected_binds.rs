@@ -135,7 +135,7 @@ fn rootfs_propagation_step(facts: &Facts<'_>, kept_slaves: bool) -> Option<Step>
     let is_shared = |mount: &Mount<'_>| mount.options.iter().any(|option| option.text == "rshared" || option.text == "shared");
     let sibling_is_shared = facts.spec.mounts.iter().any(is_shared);
     let value = propagation::rootfs_propagation(now.value.as_deref(), facts.flavour, sibling_is_shared)?;
-    let why = "a private root file system takes the effect from every rslave bind".to_owned();
+    let why = "in a private root file system no rslave bind takes effect".to_owned();
     if facts.config.policy == Policy::Warn {
         return Some(step(Action::Notice, why));
     }
