@@ -1,0 +1,23 @@
+//! The program from outside: the real binary, with a fake runtime behind it that records how it was started.
+#![allow(unsafe_code, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, clippy::needless_for_each, clippy::assigning_clones)]
+
+mod bundles;
+mod call;
+mod node;
+mod record;
+
+mod documents;
+mod inheritance;
+mod own_log;
+mod pass_through;
+mod policy;
+mod private_mounts;
+mod random;
+mod reporting;
+mod runtime_choice;
+mod settings;
+mod special_files;
+mod surroundings;
+mod told;
+mod trust;
+mod writing;
