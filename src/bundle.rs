@@ -73,12 +73,14 @@ impl Document {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(named("remove the old temporary file")(error)),
             _ => {}
         }
+        // Opened here and not by tempfile, which hides the errno.
+        let open = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
         let mut temporary = tempfile::Builder::new()
             .prefix(TEMPORARY_NAME)
             .rand_bytes(0)
-            .tempfile_in(directory)
+            .make_in(directory, open)
             .map_err(named("create a temporary file beside it"))?;
-        temporary.write_all(bytes).map_err(named("write a temporary file beside it"))?;
+        temporary.as_file_mut().write_all(bytes).map_err(named("write a temporary file beside it"))?;
         self.copy_attributes(&temporary).map_err(named("copy its owner, mode and attributes"))?;
         temporary.persist(&self.path).map_err(|error| named("rename a temporary file over it")(error.error))?;
         Ok(())
@@ -144,11 +146,9 @@ fn named(verb: &'static str) -> impl Fn(io::Error) -> String {
     move |error| format!("{verb}: {}", errno_name(&error))
 }
 
+/// `ENOSPC`, never strerror's words.
 fn errno_name(error: &io::Error) -> String {
-    match error.raw_os_error().or_else(|| error.get_ref().and_then(|inner| inner.downcast_ref::<io::Error>()).and_then(io::Error::raw_os_error)) {
-        Some(errno) => format!("{:?}", Errno::from_raw(errno)),
-        None => error.kind().to_string(),
-    }
+    error.raw_os_error().map_or_else(|| format!("{:?}", error.kind()), |errno| format!("{:?}", Errno::from_raw(errno)))
 }
 
 #[cfg(test)]

@@ -139,24 +139,53 @@ pub struct Settings {
     pub writable_by_others: Vec<PathBuf>,
 }
 
+/// Enough to mend a file by; a file with more is no settings file.
+const MOST_PROBLEMS: usize = 20;
+
+/// How many lines a value is looked for that stands in a damaged file.
+const MOST_VALUE_LINES: usize = 64;
+
 impl Settings {
     /// Takes over the settings of one file's text, over those of earlier files.
     pub fn absorb(&mut self, file: &Path, text: &str) {
-        let (table, errors) = DeTable::parse_recoverable(text);
-        for error in errors {
-            let line = error.span().map(|span| line_at(text, span.start));
-            let what = format!("{}{}; correct the TOML there", key_on_line(text, line), error.message().lines().next().unwrap_or_default());
+        match DeTable::parse(text) {
+            Ok(table) => self.absorb_table(file, text, "", table.into_inner()),
+            Err(error) => {
+                let line = error.span().map(|span| line_at(text, span.start));
+                let what = format!("{}{}; correct the TOML there", key_on_line(text, line), error.message().lines().next().unwrap_or_default());
+                self.tell(file, line, what);
+                self.salvage(file, text);
+            }
+        }
+    }
+
+    /// Of a file that is no TOML as a whole: what says which runtime is meant, because `state`, `kill` and `delete` must still reach that one.
+    fn salvage(&mut self, file: &Path, text: &str) {
+        let lines: Vec<&str> = text.lines().collect();
+        for (start, _) in lines.iter().enumerate().filter(|(_, line)| line.starts_with("runtimes") || line.starts_with("flavour")) {
+            let ends = start + 1..=lines.len().min(start + MOST_VALUE_LINES);
+            let whole = ends.map(|end| lines[start..end].join("\n")).find(|value| DeTable::parse(value).is_ok());
+            let Some(Ok(table)) = whole.as_deref().map(DeTable::parse) else { continue };
+            self.absorb_table(file, text, "", table.into_inner());
+        }
+    }
+
+    /// Notes something wrong in a settings file.
+    pub fn tell(&mut self, file: &Path, line: Option<usize>, what: String) {
+        if self.problems.len() < MOST_PROBLEMS {
             self.problems.push(Problem { file: file.to_owned(), line, what });
         }
-        self.absorb_table(file, text, "", table.into_inner());
     }
 
     fn absorb_table(&mut self, file: &Path, text: &str, prefix: &str, table: DeTable<'_>) {
         for (key, value) in table {
+            if self.problems.len() >= MOST_PROBLEMS {
+                return;
+            }
             let line = Some(line_at(text, key.span().start));
             let key = format!("{prefix}{}", key.get_ref());
             if let Err(what) = self.absorb_value(file, text, line, &key, value) {
-                self.problems.push(Problem { file: file.to_owned(), line, what });
+                self.tell(file, line, what);
             }
         }
     }
@@ -182,10 +211,11 @@ fn line_at(text: &str, offset: usize) -> usize {
     text.as_bytes()[..offset.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
-/// `KEY: ` when the line sets one, for an error that stopped the parser on it.
+/// `KEY: ` of the line on which the parser stopped, as far as there is one.
 fn key_on_line(text: &str, line: Option<usize>) -> String {
     let line = line.and_then(|line| text.lines().nth(line - 1)).unwrap_or_default();
-    line.split_once('=').map(|(key, _)| format!("{}: ", key.trim())).unwrap_or_default()
+    let key: String = line.split('=').next().unwrap_or_default().trim().chars().take(60).collect();
+    if key.is_empty() { key } else { key + ": " }
 }
 
 #[cfg(test)]

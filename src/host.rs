@@ -160,15 +160,15 @@ fn rootfs(spec: &Spec<'_>, bundle: &Path) -> Option<Rootfs> {
     Some(Rootfs { is_mountpoint: facts.is_mountpoint?, mount_id: facts.mount.map(|mount| mount.id) })
 }
 
-/// A seccomp filter may deny statx(2) while it allows the older call, which knows nothing of mounts.
+/// A seccomp filter may deny statx(2), with an errno of its own or glibc's, while it allows the older call, which knows nothing of mounts.
 fn stat(path: &Path) -> Option<FileFacts> {
     match kernel::stat(path) {
         Ok(facts) => Some(facts),
-        Err(Errno::ENOSYS | Errno::EPERM) => {
+        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::EACCES | Errno::ENAMETOOLONG) => None,
+        Err(_) => {
             let metadata = std::fs::metadata(path).ok()?;
             Some(FileFacts { is_dir: metadata.is_dir(), is_mountpoint: None, mount: None })
         }
-        Err(_) => None,
     }
 }
 

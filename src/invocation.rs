@@ -110,7 +110,8 @@ const fn valued(names: &'static [&'static str]) -> OptionSpec {
     OptionSpec { names, takes_value: true }
 }
 
-/// What a scanner understood of one run of words: options by their first name in order of appearance, and the words after them.
+/// What a scanner read of one run of words: options by their first name in order of appearance, and the words after them.
+#[derive(Default)]
 struct Scan<'a> {
     options: Vec<(&'static str, &'a [u8])>,
     operands: Vec<&'a [u8]>,
@@ -124,17 +125,19 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// A runtime's command line: its tables and the scanner that reads them. The scanner gives `None` where the runtime would print help, a version
-/// or a usage error.
+/// Reads words into a [`Scan`]. `None` where the runtime would print help, a version or a usage error; what was read before stays in the scan.
+type Scanner = for<'a> fn(&'static [OptionSpec], &[&'a [u8]], &mut Scan<'a>) -> Option<()>;
+
+/// A runtime's command line: its tables and the scanner that reads them.
 struct Grammar {
     globals: &'static [OptionSpec],
     create: &'static [OptionSpec],
     run: &'static [OptionSpec],
     restore: &'static [OptionSpec],
-    /// Reads words up to and including the command.
-    scan_globals: for<'a> fn(&'static [OptionSpec], &[&'a [u8]]) -> Option<Scan<'a>>,
-    /// Reads the words after the command.
-    scan_command: for<'a> fn(&'static [OptionSpec], &[&'a [u8]]) -> Option<Scan<'a>>,
+    /// For the words before the command: the command and all that follows are operands.
+    scan_globals: Scanner,
+    /// For the words after the command.
+    scan_command: Scanner,
     /// More operands than the id that the runtime tolerates (crun: `restore` takes two).
     restore_operands: usize,
     /// What `--bundle ""` means: the working directory (runc), or an error of the runtime's own.
@@ -156,7 +159,8 @@ impl Grammar {
 #[must_use]
 pub fn parse<'a>(flavour: Flavour, argv: &[&'a [u8]]) -> Option<Invocation<'a>> {
     let grammar = Grammar::of(flavour)?;
-    let globals = (grammar.scan_globals)(grammar.globals, argv.get(1..)?)?;
+    let mut globals = Scan::default();
+    (grammar.scan_globals)(grammar.globals, argv.get(1..)?, &mut globals)?;
     let (word, rest) = globals.operands.split_first()?;
     let command = Command::named(word)?;
     let (table, most_operands) = match command {
@@ -164,7 +168,8 @@ pub fn parse<'a>(flavour: Flavour, argv: &[&'a [u8]]) -> Option<Invocation<'a>> 
         Command::Run => (grammar.run, 1),
         Command::Restore => (grammar.restore, grammar.restore_operands),
     };
-    let scan = (grammar.scan_command)(table, rest)?;
+    let mut scan = Scan::default();
+    (grammar.scan_command)(table, rest, &mut scan)?;
     if scan.operands.is_empty() || scan.operands.len() > most_operands {
         return None;
     }
@@ -182,8 +187,8 @@ pub fn parse<'a>(flavour: Flavour, argv: &[&'a [u8]]) -> Option<Invocation<'a>> 
 #[must_use]
 pub fn log_target<'a>(flavour: Flavour, argv: &[&'a [u8]]) -> LogTarget<'a> {
     let grammar = Grammar::of(flavour).unwrap_or(&runc::GRAMMAR);
-    let scan = argv.get(1..).and_then(|words| (grammar.scan_globals)(grammar.globals, words));
-    let Some(scan) = scan else { return LogTarget::default() };
+    let mut scan = Scan::default();
+    let _ = (grammar.scan_globals)(grammar.globals, argv.get(1..).unwrap_or_default(), &mut scan);
     LogTarget { path: scan.value("log").filter(|path| !path.is_empty()), json: scan.value("log-format").is_some_and(|format| format == "json") }
 }
 

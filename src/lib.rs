@@ -33,7 +33,7 @@ pub mod settings_files;
 pub mod spec;
 pub mod sysctl;
 
-use invocation::Flavour;
+use invocation::{Flavour, LogTarget};
 use kernel::RawArgs;
 use report::Failure;
 use std::ffi::c_int;
@@ -41,8 +41,14 @@ use std::ffi::c_int;
 /// Runs the whole program. Returns, with the exit status, only for the operator's commands and on failure.
 pub fn run(args: RawArgs) -> c_int {
     kernel::hold_closed_stdio();
+    if kernel::is_privileged_start() {
+        let why = "refuse to run with more rights than the caller has: EPERM; remove the setuid or setgid bit or the file capabilities";
+        // Not to the caller's --log: that file would be written with the very rights that are refused.
+        report::tell(&Failure::new(why), LogTarget::default());
+        return 1;
+    }
     let argv = args.bytes();
-    if argv.get(1) == Some(&b"guard".as_slice()) && !kernel::is_privileged_start() {
+    if argv.get(1) == Some(&b"guard".as_slice()) {
         return guard::run(&argv);
     }
     let (failure, flavour) = become_runtime(args, &argv);
@@ -52,10 +58,6 @@ pub fn run(args: RawArgs) -> c_int {
 
 /// Prepares what is ours and becomes the runtime. What comes back is why that failed, and whose options the caller used.
 fn become_runtime(args: RawArgs, argv: &[&[u8]]) -> (Failure, Flavour) {
-    if kernel::is_privileged_start() {
-        let why = "refuse to run with more rights than the caller has: EPERM; remove the setuid or setgid bit or the file capabilities";
-        return (Failure::new(why), Flavour::Unknown);
-    }
     let settings = settings_files::read();
     let runtime = match runtime::find(&settings.config) {
         Ok(runtime) => runtime,

@@ -5,6 +5,7 @@ use crate::invocation::Flavour;
 use crate::kernel::{self, RawArgs};
 use crate::report::Failure;
 use crate::settings_files::is_writable_by_others;
+use nix::time::ClockId;
 use nix::unistd::{AccessFlags, access};
 use std::ffi::{CString, OsStr};
 use std::fs::{File, Metadata};
@@ -16,8 +17,8 @@ use std::path::{Path, PathBuf};
 /// Searched when PATH is unset or empty, as podman's direct calls may leave it.
 const USUAL_DIRECTORIES: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Programs that earlier runc-guards of this chain have become and that are not known to be a runtime, as `DEV:INO` separated by commas. It
-/// goes only to such a program (a shell wrapper, a file of another name), never straight to runc, crun or youki.
+/// Programs that earlier runc-guards of this chain have become and that may lead back to one, as `DEV:INO` separated by commas. It goes only to
+/// such a program (a shell wrapper, a file of another name), not straight to runc, crun or youki.
 const CHAIN: &str = "RUNC_GUARD_CHAIN";
 
 /// A usable real runtime.
@@ -62,9 +63,10 @@ fn candidates(name: &str) -> Box<dyn Iterator<Item = PathBuf>> {
         return Box::new(std::iter::once(PathBuf::from(name)));
     }
     let path = std::env::var_os("PATH").filter(|path| !path.is_empty()).unwrap_or_else(|| USUAL_DIRECTORIES.into());
+    // A relative entry would search the bundle or whatever directory the engine is in.
+    let path = std::env::join_paths(std::env::split_paths(&path).filter(|entry| entry.is_absolute())).unwrap_or_default();
     match which::which_in_all(name.to_owned(), Some(path), "/") {
-        // A relative entry of PATH would search the bundle or whatever directory the engine is in.
-        Ok(found) => Box::new(found.filter(|path| path.is_absolute())),
+        Ok(found) => Box::new(found),
         Err(_) => Box::new(std::iter::empty()),
     }
 }
@@ -88,7 +90,7 @@ fn usable(path: &Path, ourselves: Option<Identity>, entered: &[Identity]) -> Res
 
 fn runtime(path: PathBuf, metadata: &Metadata, configured: Option<Flavour>, entered: &[Identity]) -> Runtime {
     let flavour = configured.unwrap_or_else(|| flavour_of_file(&path));
-    let needs_mark = flavour == Flavour::Unknown || !entered.is_empty() || is_script(&path);
+    let needs_mark = flavour == Flavour::Unknown || !entered.is_empty() || has_run_long() || is_script(&path);
     let chain = needs_mark.then(|| chain_variable(entered, (metadata.dev(), metadata.ino())));
     Runtime { path, flavour, writable_by_others: is_writable_by_others(metadata), chain }
 }
@@ -100,6 +102,12 @@ fn flavour_of_file(path: &Path) -> Flavour {
     #[allow(clippy::disallowed_methods)] // read for its name only
     let target = is_symlink.then(|| std::fs::canonicalize(path).map_or(Flavour::Unknown, |target| by_name(&target)));
     target.filter(|flavour| *flavour != Flavour::Unknown).unwrap_or_else(|| by_name(path))
+}
+
+/// Whether this process has used more CPU time than one that has just been forked. It keeps its time across execve, so programs that execute each
+/// other without end are marked, and then found, whatever they are.
+fn has_run_long() -> bool {
+    nix::time::clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).is_ok_and(|time| time.tv_sec() > 0 || time.tv_nsec() > 50_000_000)
 }
 
 /// A script of a runtime's name is some admin's wrapper and may lead back to us.

@@ -2,7 +2,7 @@
 //! `RUNC_GUARD_CONFIG` names. Never waits: what is no regular file of a sane size is a problem, not a read.
 
 use crate::bundle::read_whole;
-use crate::config::{Problem, Settings};
+use crate::config::Settings;
 use std::ffi::OsStr;
 use std::fs::{File, Metadata, OpenOptions};
 use std::os::unix::ffi::OsStrExt;
@@ -36,17 +36,17 @@ pub fn read_directory(directory: &Path) -> Settings {
     absorb_file(&mut settings, &directory.join("config.toml"), false);
     match drop_ins(&directory.join("conf.d")) {
         Ok(files) => files.iter().for_each(|file| absorb_file(&mut settings, file, true)),
-        Err(problem) => settings.problems.push(problem),
+        Err(error) => settings.tell(&directory.join("conf.d"), None, unreadable(&error)),
     }
     settings
 }
 
 /// The `*.toml` files of a drop-in directory in the order of their names' bytes; hidden files (an editor's) are none.
-fn drop_ins(directory: &Path) -> Result<Vec<PathBuf>, Problem> {
+fn drop_ins(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(whole_file(directory, &error)),
+        Err(error) => return Err(error),
     };
     let is_settings = |name: &OsStr| Path::new(name).extension() == Some(OsStr::new("toml")) && !name.as_bytes().starts_with(b".");
     let names = entries.filter_map(|entry| Some(entry.ok()?.file_name())).filter(|name| is_settings(name));
@@ -56,22 +56,24 @@ fn drop_ins(directory: &Path) -> Result<Vec<PathBuf>, Problem> {
 }
 
 fn absorb_file(settings: &mut Settings, file: &Path, required: bool) {
-    match read_text(file) {
-        Ok((text, metadata)) => {
+    match read_bytes(file) {
+        Ok((bytes, metadata)) => {
             if is_writable_by_others(&metadata) {
                 settings.writable_by_others.push(file.to_owned());
             }
-            settings.absorb(file, &text);
+            if let Err(error) = std::str::from_utf8(&bytes) {
+                settings.tell(file, None, format!("invalid UTF-8 at byte {}; replace it by a TOML file", error.valid_up_to()));
+            }
+            settings.absorb(file, &String::from_utf8_lossy(&bytes));
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => {}
-        Err(error) => settings.problems.push(whole_file(file, &error)),
+        Err(error) => settings.tell(file, None, unreadable(&error)),
     }
 }
 
-fn read_text(file: &Path) -> std::io::Result<(String, Metadata)> {
-    let invalid = |why: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, why.to_owned());
+fn read_bytes(file: &Path) -> std::io::Result<(Vec<u8>, Metadata)> {
     let regular = |metadata: &Metadata| metadata.is_file() && metadata.len() <= MOST_BYTES;
-    let refuse = || invalid("no regular file of at most 1 MiB");
+    let refuse = || std::io::Error::new(std::io::ErrorKind::InvalidData, "no regular file of at most 1 MiB");
     // Looked at before it is opened: opening a FIFO or a device does something to it.
     if !regular(&std::fs::metadata(file)?) {
         return Err(refuse());
@@ -81,17 +83,14 @@ fn read_text(file: &Path) -> std::io::Result<(String, Metadata)> {
     if !regular(&metadata) {
         return Err(refuse());
     }
-    let bytes = read_whole(&handle, &metadata)?;
-    let text = String::from_utf8(bytes).map_err(|error| invalid(&format!("invalid UTF-8 at byte {}", error.utf8_error().valid_up_to())))?;
-    Ok((text, metadata))
+    Ok((read_whole(&handle, &metadata)?, metadata))
 }
 
-fn whole_file(file: &Path, error: &std::io::Error) -> Problem {
-    let what = match error.raw_os_error() {
+fn unreadable(error: &std::io::Error) -> String {
+    match error.raw_os_error() {
         Some(errno) => format!("{:?}; make it readable or remove it", nix::errno::Errno::from_raw(errno)),
         None => format!("{error}; replace it by a TOML file"),
-    };
-    Problem { file: file.to_owned(), line: None, what }
+    }
 }
 
 /// Whether somebody who is neither root nor ourselves can change the file's content.

@@ -75,8 +75,7 @@ pub(super) const GRAMMAR: Grammar = Grammar {
 /// argp's own options. They take part in the match of abbreviations, and each makes crun answer and exit.
 const ANSWERS: [OptionSpec; 3] = [flag(&["help", "?"]), flag(&["usage"]), valued(&["program-name"])];
 
-fn scan_getopt<'a>(table: &'static [OptionSpec], words: &[&'a [u8]]) -> Option<Scan<'a>> {
-    let mut options = Vec::new();
+fn scan_getopt<'a>(table: &'static [OptionSpec], words: &[&'a [u8]], scan: &mut Scan<'a>) -> Option<()> {
     let mut rest = words.iter().copied();
     while let Some(word) = rest.clone().next() {
         if word.len() < 2 || word[0] != b'-' {
@@ -87,12 +86,13 @@ fn scan_getopt<'a>(table: &'static [OptionSpec], words: &[&'a [u8]]) -> Option<S
             break;
         }
         match word.strip_prefix(b"--") {
-            Some(long) => options.push(long_option(table, long, &mut rest)?),
-            None => short_options(table, &word[1..], &mut rest, &mut options)?,
+            Some(long) => scan.options.push(long_option(table, long, &mut rest)?),
+            None => short_options(table, &word[1..], &mut rest, &mut scan.options)?,
         }
     }
-    let answered = options.iter().any(|(name, _)| ["help", "usage", "version", "program-name"].contains(name));
-    (!answered).then(|| Scan { options, operands: rest.collect() })
+    scan.operands.extend(rest);
+    let answered = scan.options.iter().any(|(name, _)| ["help", "usage", "version", "program-name"].contains(name));
+    (!answered).then_some(())
 }
 
 /// getopt_long: the exact name, or else a prefix that only one name has.

@@ -55,15 +55,14 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         flag(&["lazy-pages"]),
     ],
     scan_globals: scan_flags,
-    scan_command: |table, words| scan_flags(table, &options_first(table, words)),
+    scan_command: |table, words, scan| scan_flags(table, &options_first(table, words), scan),
     restore_operands: 1,
     empty_bundle_is_cwd: true,
 };
 
 /// Go's `flag.FlagSet.Parse`: options up to the first other word or `--`. `-h`, `-v` and their long forms are in no table, so they end the
 /// scan as unknown.
-fn scan_flags<'a>(table: &'static [OptionSpec], words: &[&'a [u8]]) -> Option<Scan<'a>> {
-    let mut options: Vec<(&'static str, &'a [u8])> = Vec::new();
+fn scan_flags<'a>(table: &'static [OptionSpec], words: &[&'a [u8]], scan: &mut Scan<'a>) -> Option<()> {
     let mut spelt: Vec<(&'static str, &'a [u8])> = Vec::new();
     let mut rest = words.iter();
     while let Some(word) = rest.clone().next() {
@@ -81,12 +80,13 @@ fn scan_flags<'a>(table: &'static [OptionSpec], words: &[&'a [u8]]) -> Option<Sc
             (true, None) => rest.next()?,
             (false, None) => b"",
         };
-        options.push((option.names[0], value));
+        scan.options.push((option.names[0], value));
         spelt.push((option.names[0], name));
     }
+    scan.operands.extend(rest);
     // urfave/cli, normalizeFlags: `-b X --bundle Y` is a usage error.
     let two_forms = spelt.iter().any(|(option, name)| spelt.iter().any(|(other, form)| option == other && name != form));
-    (!two_forms).then(|| Scan { options, operands: rest.copied().collect() })
+    (!two_forms).then_some(())
 }
 
 /// `--name=value`, `-name=value`, `--name`, `-name`. Three dashes leave a dash in the name, which no table knows.

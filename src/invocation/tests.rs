@@ -125,6 +125,7 @@ fn the_log_target_is_read_for_every_command() {
         assert_eq!(target(flavour, "--log L --log-format json state x"), at("L", true));
         assert_eq!(target(flavour, "--log-format=json --log=L create x --bad"), at("L", true));
         assert_eq!(target(flavour, "--log L state x"), at("L", false));
+        assert_eq!(target(flavour, "--log L --log-format json --new-option x create y"), at("L", true));
         assert_eq!(target(flavour, "state x --log L"), (None, false));
         assert_eq!(target(flavour, "--log"), (None, false));
         assert_eq!(target(flavour, ""), (None, false));

@@ -32,14 +32,13 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         flag(&["no-new-keyring"]),
     ],
     restore: &[], // youki has no such command
-    scan_globals: |table, words| scan_clap(table, words, true),
-    scan_command: |table, words| scan_clap(table, words, false),
+    scan_globals: |table, words, scan| scan_clap(table, words, scan, true),
+    scan_command: |table, words, scan| scan_clap(table, words, scan, false),
     restore_operands: 0,
     empty_bundle_is_cwd: false,
 };
 
-fn scan_clap<'a>(table: &'static [OptionSpec], words: &[&'a [u8]], stop_at_operand: bool) -> Option<Scan<'a>> {
-    let mut scan = Scan { options: Vec::new(), operands: Vec::new() };
+fn scan_clap<'a>(table: &'static [OptionSpec], words: &[&'a [u8]], scan: &mut Scan<'a>, stop_at_operand: bool) -> Option<()> {
     let mut rest = words.iter().copied();
     while let Some(word) = rest.next() {
         if word == b"--" && !stop_at_operand {
@@ -69,7 +68,7 @@ fn scan_clap<'a>(table: &'static [OptionSpec], words: &[&'a [u8]], stop_at_opera
         }
         scan.options.push((option.names[0], value));
     }
-    Some(scan)
+    Some(())
 }
 
 /// `--name[=value]`, or `-n[[=]value]`.

@@ -226,7 +226,6 @@ fn a_success_leaves_the_runtimes_log_alone() {
 }
 
 #[test]
-#[ignore = "defect: an option that the grammar does not know takes --log away, and the engine sees no message"]
 fn an_unknown_global_option_after_the_log_does_not_hide_the_log() {
     let node = failing();
     for line in ["--log LOG --log-format json --version", "--log LOG --log-format json --new-option create c1", "--log LOG --log-format json --help"]

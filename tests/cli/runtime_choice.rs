@@ -122,7 +122,6 @@ fn a_relative_entry_of_path_does_not_search_the_working_directory() {
 }
 
 #[test]
-#[ignore = "defect: which_in_all joins a relative entry to `/`, so PATH=bin finds /bin/runc"]
 fn a_relative_entry_of_path_does_not_search_the_root_directory() {
     let node = node();
     runtimes(&node, &["runc"]);
@@ -203,7 +202,6 @@ fn a_wrapper_that_leads_to_the_real_runtime_in_the_end_is_followed() {
 }
 
 #[test]
-#[ignore = "defect: two copies of the guard under runtimes' names execute each other without end"]
 fn two_copies_of_the_guard_do_not_start_each_other_for_ever() {
     let node = node();
     for place in ["a", "b"] {

@@ -122,7 +122,6 @@ fn a_setuid_guard_that_root_starts_gains_nothing_and_is_not_refused() {
 }
 
 #[test]
-#[ignore = "defect: the refusal itself is written with the rights that are refused: anybody can create and append to any file with --log"]
 fn a_setuid_start_writes_no_file_for_its_caller() {
     let guard = Privileged::new(0o4755);
     fs::write(guard.node.path("shadow"), "root:*:\n").unwrap();

@@ -162,7 +162,6 @@ fn large(node: &Node) -> String {
 }
 
 #[test]
-#[ignore = "defect: bundle::errno_name does not look into tempfile's PathError, so the message says \"no storage space\""]
 fn a_full_disk_says_so_and_keeps_the_old_document() {
     let node = Node::new();
     let mut mounts = PrivateMounts::new();
@@ -175,7 +174,6 @@ fn a_full_disk_says_so_and_keeps_the_old_document() {
 }
 
 #[test]
-#[ignore = "defect: as above, \"permission denied\", which podman takes for an OCI permission error"]
 fn a_directory_of_somebody_else_says_so_without_capabilities() {
     let node = Node::new();
     std::os::unix::fs::chown(node.path("bundle"), Some(1234), Some(1234)).unwrap();
@@ -187,7 +185,6 @@ fn a_directory_of_somebody_else_says_so_without_capabilities() {
 }
 
 #[test]
-#[ignore = "defect: as above, \"file too large\""]
 fn a_file_size_limit_says_so() {
     let node = Node::new();
     let limit = || {
