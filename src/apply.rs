@@ -59,9 +59,9 @@ fn replace_document(plan: &Plan, document: &Document) -> Result<(), String> {
         return Ok(());
     }
     let text = std::str::from_utf8(&document.bytes).unwrap_or_default();
-    document
-        .replace(splice(text, &edits).as_bytes())
-        .map_err(|why| format!("replace {}: {why}; make the bundle writable, or the container pins mounts", document.path.display()))
+    let pieces: Vec<&[u8]> = splice(text, &edits).into_iter().map(str::as_bytes).collect();
+    let failed = |why| format!("replace {}: {why}; make the bundle writable, or the container pins mounts", document.path.display());
+    document.replace(&pieces).map_err(failed)
 }
 
 fn enable_sysctl(path: &Path) -> Outcome {

@@ -2,11 +2,10 @@
 
 use nix::errno::Errno;
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tempfile::NamedTempFile;
 use xattr::FileExt;
 
 /// Larger than any document an engine writes; beyond it a document counts as not understood.
@@ -55,33 +54,30 @@ impl Document {
         Ok(Document { path, bytes, file, metadata })
     }
 
-    /// Puts `bytes` in the document's place: a temporary file beside it with its mode, owner and extended attributes, then rename(2). At any
+    /// Puts `pieces`, one after the other, in the document's place: a temporary file beside it with its mode, owner and extended attributes, then rename(2). At any
     /// moment the name holds the old document or the new one. Not synced: a crash of the machine leaves no running container, and engines
     /// write bundles anew.
     ///
     /// # Errors
     /// Why it was not replaced, as `verb: ERRNO`; nothing has changed then and no temporary file is left.
-    pub fn replace(&self, bytes: &[u8]) -> Result<(), String> {
+    pub fn replace(&self, pieces: &[&[u8]]) -> Result<(), String> {
         self.lock()?;
         let now = std::fs::symlink_metadata(&self.path).map_err(named("look at it again"))?;
         if stamp(&now) != stamp(&self.metadata) {
             return Err("it changed while runc-guard read it: ESTALE".to_owned());
         }
         let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        // The lock makes the fixed name ours: what is there was left by a run that was killed.
-        match std::fs::remove_file(directory.join(TEMPORARY_NAME)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(named("remove the old temporary file")(error)),
-            _ => {}
-        }
         // Opened here and not by tempfile, which hides the errno.
-        let open = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-        let mut temporary = tempfile::Builder::new()
-            .prefix(TEMPORARY_NAME)
-            .rand_bytes(0)
-            .make_in(directory, open)
-            .map_err(named("create a temporary file beside it"))?;
-        temporary.as_file_mut().write_all(bytes).map_err(named("write a temporary file beside it"))?;
-        self.copy_attributes(&temporary).map_err(named("copy its owner, mode and attributes"))?;
+        let create = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(self.metadata.mode() & 0o777).open(path);
+        let open = |path: &Path| match create(path) {
+            // The lock makes the fixed name ours: what is there was left by a run that was killed.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => std::fs::remove_file(path).and_then(|()| create(path)),
+            outcome => outcome,
+        };
+        let builder_failed = named("create a temporary file beside it");
+        let temporary = tempfile::Builder::new().prefix(TEMPORARY_NAME).rand_bytes(0).make_in(directory, open).map_err(builder_failed)?;
+        write_pieces(temporary.as_file(), pieces).map_err(named("write a temporary file beside it"))?;
+        self.copy_attributes(temporary.as_file()).map_err(named("copy its owner, mode and attributes"))?;
         temporary.persist(&self.path).map_err(|error| named("rename a temporary file over it")(error.error))?;
         Ok(())
     }
@@ -97,14 +93,15 @@ impl Document {
         Err("lock it: EWOULDBLOCK".to_owned())
     }
 
-    fn copy_attributes(&self, temporary: &NamedTempFile) -> io::Result<()> {
-        let copy = temporary.as_file();
+    fn copy_attributes(&self, copy: &File) -> io::Result<()> {
         let fresh = copy.metadata()?;
         if (fresh.uid(), fresh.gid()) != (self.metadata.uid(), self.metadata.gid()) {
             std::os::unix::fs::fchown(copy, Some(self.metadata.uid()), Some(self.metadata.gid()))?;
         }
-        #[allow(clippy::disallowed_methods)] // fchmod(2) on a file that this process has just created
-        copy.set_permissions(self.metadata.permissions())?;
+        if fresh.mode() != self.metadata.mode() {
+            #[allow(clippy::disallowed_methods)] // fchmod(2) on a file that this process has just created
+            copy.set_permissions(self.metadata.permissions())?;
+        }
         let names = match self.file.list_xattr() {
             Ok(names) => names,
             Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(()),
@@ -118,6 +115,21 @@ impl Document {
         }
         Ok(())
     }
+}
+
+fn write_pieces(mut file: &File, pieces: &[&[u8]]) -> io::Result<()> {
+    let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+    let mut rest = slices.as_mut_slice();
+    IoSlice::advance_slices(&mut rest, 0); // passes over empty pieces
+    while !rest.is_empty() {
+        match file.write_vectored(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => IoSlice::advance_slices(&mut rest, count),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// The bytes of a file of known size; one that grows meanwhile is read to that size and one byte more, and so found torn or changed later.

@@ -8,10 +8,10 @@ use crate::settings_files::is_writable_by_others;
 use nix::time::ClockId;
 use nix::unistd::{AccessFlags, access};
 use std::ffi::{CString, OsStr};
-use std::fs::{File, Metadata};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Searched when PATH is unset or empty, as podman's direct calls may leave it.
@@ -89,31 +89,37 @@ fn usable(path: &Path, ourselves: Option<Identity>, entered: &[Identity]) -> Res
 }
 
 fn runtime(path: PathBuf, metadata: &Metadata, configured: Option<Flavour>, entered: &[Identity]) -> Runtime {
-    let flavour = configured.unwrap_or_else(|| flavour_of_file(&path));
-    let needs_mark = flavour == Flavour::Unknown || !entered.is_empty() || has_run_long() || is_script(&path);
+    let (named, is_script) = look_at(&path);
+    let flavour = configured.unwrap_or(named);
+    let needs_mark = flavour == Flavour::Unknown || !entered.is_empty() || is_script || has_run_long();
     let chain = needs_mark.then(|| chain_variable(entered, (metadata.dev(), metadata.ino())));
     Runtime { path, flavour, writable_by_others: is_writable_by_others(metadata), chain }
 }
 
-/// By the name of the file that is executed in the end: a symlink `runc` may lead to crun. A target of unknown name has the link's flavour.
-fn flavour_of_file(path: &Path) -> Flavour {
+/// What the file says about itself: its flavour by the name of what is executed in the end (a symlink `runc` may lead to crun; a target of
+/// unknown name has the link's flavour), and whether it is a script.
+fn look_at(path: &Path) -> (Flavour, bool) {
     let by_name = |path: &Path| path.file_name().map_or(Flavour::Unknown, Flavour::of_file_name);
-    let is_symlink = std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
+    let open = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(path);
+    if !open.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::ELOOP)) {
+        return (by_name(path), open.is_ok_and(is_script));
+    }
     #[allow(clippy::disallowed_methods)] // read for its name only
-    let target = is_symlink.then(|| std::fs::canonicalize(path).map_or(Flavour::Unknown, |target| by_name(&target)));
-    target.filter(|flavour| *flavour != Flavour::Unknown).unwrap_or_else(|| by_name(path))
+    let target = std::fs::canonicalize(path).map_or(Flavour::Unknown, |target| by_name(&target));
+    let flavour = if target == Flavour::Unknown { by_name(path) } else { target };
+    (flavour, File::open(path).is_ok_and(is_script))
+}
+
+/// A script of a runtime's name is some admin's wrapper and may lead back to us.
+fn is_script(mut file: File) -> bool {
+    let mut magic = [0_u8; 2];
+    file.read_exact(&mut magic).is_ok() && magic == *b"#!"
 }
 
 /// Whether this process has used more CPU time than one that has just been forked. It keeps its time across execve, so programs that execute each
 /// other without end are marked, and then found, whatever they are.
 fn has_run_long() -> bool {
     nix::time::clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).is_ok_and(|time| time.tv_sec() > 0 || time.tv_nsec() > 50_000_000)
-}
-
-/// A script of a runtime's name is some admin's wrapper and may lead back to us.
-fn is_script(path: &Path) -> bool {
-    let mut magic = [0_u8; 2];
-    File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == *b"#!"
 }
 
 fn own_identity() -> Option<Identity> {

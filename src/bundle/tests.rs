@@ -20,7 +20,7 @@ fn replace_keeps_mode_and_attributes_and_leaves_nothing_behind() {
     let has_xattrs = File::open(&path).unwrap().set_xattr("user.test", b"kept").is_ok();
     std::fs::copy(&path, dir.path().join(TEMPORARY_NAME)).unwrap();
     let document = Document::read(path.clone()).unwrap();
-    document.replace(b"new").unwrap();
+    document.replace(&[b"", b"n", b"", b"ew"]).unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), b"new");
     assert_eq!(names(&dir), ["config.json"]);
     let after = File::open(&path).unwrap();
@@ -35,7 +35,7 @@ fn a_document_that_changed_meanwhile_is_not_overwritten() {
     let newer = dir.path().join("newer");
     std::fs::copy(&path, &newer).unwrap();
     std::fs::rename(&newer, &path).unwrap();
-    assert!(document.replace(b"mine").unwrap_err().contains("ESTALE"));
+    assert!(document.replace(&[b"mine"]).unwrap_err().contains("ESTALE"));
     assert_eq!(std::fs::read(&path).unwrap(), b"read");
 }
 
@@ -45,7 +45,7 @@ fn a_lock_that_stays_is_not_waited_for() {
     let other = File::open(&path).unwrap();
     other.lock().unwrap();
     let document = Document::read(path.clone()).unwrap();
-    assert!(document.replace(b"new").unwrap_err().contains("EWOULDBLOCK"));
+    assert!(document.replace(&[b"new"]).unwrap_err().contains("EWOULDBLOCK"));
     assert_eq!(std::fs::read(&path).unwrap(), b"old");
 }
 

@@ -11,23 +11,22 @@ pub struct Edit {
     pub text: String,
 }
 
-/// The document with all `edits` carried out; every byte outside their spans stays.
+/// The document with all `edits` carried out, as pieces to be written one after the other; every byte outside their spans stays.
 ///
 /// # Panics
 /// Never on edits made from the same `text` for different members: their spans do not overlap.
 #[must_use]
-pub fn splice(text: &str, edits: &[Edit]) -> String {
+pub fn splice<'a>(text: &'a str, edits: &'a [Edit]) -> Vec<&'a str> {
     let mut in_order: Vec<&Edit> = edits.iter().collect();
     in_order.sort_by_key(|edit| edit.span.start);
-    let mut spliced = String::with_capacity(text.len() + edits.iter().map(|edit| edit.text.len()).sum::<usize>());
+    let mut pieces = Vec::with_capacity(2 * edits.len() + 1);
     let mut copied = 0;
     for edit in in_order {
-        spliced.push_str(&text[copied..edit.span.start]);
-        spliced.push_str(&edit.text);
+        pieces.extend([&text[copied..edit.span.start], edit.text.as_str()]);
         copied = edit.span.end;
     }
-    spliced.push_str(&text[copied..]);
-    spliced
+    pieces.push(&text[copied..]);
+    pieces
 }
 
 impl Mount<'_> {

@@ -9,7 +9,7 @@ fn parse(text: &str) -> Result<Spec<'_>, NotUnderstood> {
 /// The document after its first mount has been given `word`.
 fn with_propagation(text: &str, word: &str) -> String {
     let spec = parse(text).unwrap();
-    splice(text, &spec.mounts[0].set_propagation(text, word))
+    splice(text, &spec.mounts[0].set_propagation(text, word)).concat()
 }
 
 fn with_options(options: &str) -> String {
@@ -44,7 +44,7 @@ fn white_space_of_an_indented_document_is_continued() {
     let spec = parse(PRETTY).unwrap();
     let edit = spec.rootfs_propagation.unwrap().set(PRETTY, "rslave");
     let expected = PRETTY.replace("\"linux\": {\n", "\"linux\": {\n\t\t\"rootfsPropagation\": \"rslave\",\n");
-    assert_eq!(splice(PRETTY, &[edit]), expected);
+    assert_eq!(splice(PRETTY, &[edit]).concat(), expected);
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn rootfs_propagation_is_inserted_or_replaced() {
     ];
     for (before, after) in cases {
         let edit = parse(before).unwrap().rootfs_propagation.unwrap().set(before, "rslave");
-        assert_eq!(splice(before, &[edit]), after);
+        assert_eq!(splice(before, &[edit]).concat(), after);
         assert_eq!(parse(after).unwrap().rootfs_propagation.unwrap().value.as_deref(), Some("rslave"));
     }
     for without in ["{}", r#"{"linux":null}"#, r#"{"linux":{}}"#, r#"{"linux":{ }}"#] {

@@ -41,7 +41,7 @@ fn plan(text: &str, flavour: Flavour, config: &Config) -> Plan {
 }
 
 fn rewritten(text: &str, flavour: Flavour, config: &Config) -> String {
-    splice(text, &plan(text, flavour, config).edits())
+    splice(text, &plan(text, flavour, config).edits()).concat()
 }
 
 /// Name and text of every recorded config.json.
