@@ -127,7 +127,10 @@ fn has_mounts_below<'t>(facts: &FileFacts, path: &Path, table: &impl Fn() -> &'t
 /// Default roots count when they exist; roots that an operator named also when they do not, by their text.
 fn protected_roots(config: &Config) -> Vec<Root> {
     let root = |path: &PathBuf, keep_missing: bool| {
-        let path = resolve(path).or_else(|| keep_missing.then(|| paths::lexical(Path::new("/"), path)))?;
+        // Most of the default roots are missing on any one node: one call each, instead of a walk.
+        let exists = kernel::stat(path) != Err(Errno::ENOENT);
+        let resolved = if exists { resolve(path) } else { None };
+        let path = resolved.or_else(|| keep_missing.then(|| paths::lexical(Path::new("/"), path)))?;
         Some(Root { path, place: None })
     };
     let listed = config.protected_roots.iter().filter_map(|path| root(path, !config.default_roots));
