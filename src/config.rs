@@ -127,13 +127,22 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Where a setting was set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    pub key: &'static str,
+    pub file: PathBuf,
+    /// 1-based.
+    pub line: usize,
+}
+
 /// The settings in force, where each was set, and what was wrong on the way. Problems never take away what could be read: `state` and
 /// `delete` must find the runtime even through a damaged file.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     pub config: Config,
-    /// Key and place (`FILE:LINE`) of every setting that is not at its default; the last one counts.
-    pub origins: Vec<(&'static str, String)>,
+    /// Where each setting that was set was set; of several places the last one counts.
+    pub origins: Vec<Origin>,
     pub problems: Vec<Problem>,
     /// Settings files that others than root and ourselves can write.
     pub writable_by_others: Vec<PathBuf>,
@@ -145,13 +154,29 @@ const MOST_PROBLEMS: usize = 20;
 /// How many lines a value is looked for that stands in a damaged file.
 const MOST_VALUE_LINES: usize = 64;
 
+/// A settings file's text, or some lines of it.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    file: &'a Path,
+    text: &'a str,
+    lines_before: usize,
+}
+
+impl Part<'_> {
+    fn line(&self, offset: usize) -> usize {
+        let before = &self.text.as_bytes()[..offset.min(self.text.len())];
+        self.lines_before + before.iter().filter(|byte| **byte == b'\n').count() + 1
+    }
+}
+
 impl Settings {
     /// Takes over the settings of one file's text, over those of earlier files.
     pub fn absorb(&mut self, file: &Path, text: &str) {
+        let whole = Part { file, text, lines_before: 0 };
         match DeTable::parse(text) {
-            Ok(table) => self.absorb_table(file, text, "", table.into_inner()),
+            Ok(table) => self.absorb_table(whole, "", table.into_inner()),
             Err(error) => {
-                let line = error.span().map(|span| line_at(text, span.start));
+                let line = error.span().map(|span| whole.line(span.start));
                 let what = format!("{}{}; correct the TOML there", key_on_line(text, line), error.message().lines().next().unwrap_or_default());
                 self.tell(file, line, what);
                 self.salvage(file, text);
@@ -165,8 +190,10 @@ impl Settings {
         for (start, _) in lines.iter().enumerate().filter(|(_, line)| line.starts_with("runtimes") || line.starts_with("flavour")) {
             let ends = start + 1..=lines.len().min(start + MOST_VALUE_LINES);
             let whole = ends.map(|end| lines[start..end].join("\n")).find(|value| DeTable::parse(value).is_ok());
-            let Some(Ok(table)) = whole.as_deref().map(DeTable::parse) else { continue };
-            self.absorb_table(file, text, "", table.into_inner());
+            let Some(text) = whole.as_deref() else { continue };
+            if let Ok(table) = DeTable::parse(text) {
+                self.absorb_table(Part { file, text, lines_before: start }, "", table.into_inner());
+            }
         }
     }
 
@@ -177,38 +204,34 @@ impl Settings {
         }
     }
 
-    fn absorb_table(&mut self, file: &Path, text: &str, prefix: &str, table: DeTable<'_>) {
+    fn absorb_table(&mut self, part: Part<'_>, prefix: &str, table: DeTable<'_>) {
         for (key, value) in table {
             if self.problems.len() >= MOST_PROBLEMS {
                 return;
             }
-            let line = Some(line_at(text, key.span().start));
+            let line = part.line(key.span().start);
             let key = format!("{prefix}{}", key.get_ref());
-            if let Err(what) = self.absorb_value(file, text, line, &key, value) {
-                self.tell(file, line, what);
+            if let Err(what) = self.absorb_value(part, line, &key, value) {
+                self.tell(part.file, Some(line), what);
             }
         }
     }
 
-    fn absorb_value(&mut self, file: &Path, text: &str, line: Option<usize>, key: &str, value: Spanned<DeValue<'_>>) -> Result<(), String> {
+    fn absorb_value(&mut self, part: Part<'_>, line: usize, key: &str, value: Spanned<DeValue<'_>>) -> Result<(), String> {
         if let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) {
             (setting.set)(&mut self.config, value).map_err(|problem| format!("bad value of {key}: {problem}"))?;
-            self.origins.push((setting.key, format!("{}:{}", file.display(), line.unwrap_or(0))));
+            self.origins.push(Origin { key: setting.key, file: part.file.to_owned(), line });
             return Ok(());
         }
         let inner = format!("{key}.");
         match value.into_inner() {
             DeValue::Table(table) if SETTINGS.iter().any(|setting| setting.key.starts_with(&inner)) => {
-                self.absorb_table(file, text, &inner, table);
+                self.absorb_table(part, &inner, table);
                 Ok(())
             }
             _ => Err(format!("unknown key {key}; `runc-guard guard config` lists the keys there are")),
         }
     }
-}
-
-fn line_at(text: &str, offset: usize) -> usize {
-    text.as_bytes()[..offset.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
 /// `KEY: ` of the line on which the parser stopped, as far as there is one.

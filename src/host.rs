@@ -61,7 +61,7 @@ pub struct Rootfs {
 pub fn look(command: Command, flavour: Flavour, config: &Config, spec: &Spec<'_>, bundle: &Path) -> HostView {
     let mut view = HostView { sources: vec![None; spec.mounts.len()], ..HostView::default() };
     if config.rule("may-detach-mounts").enabled && command != Command::Restore {
-        view.sysctl_to_enable = sysctl::read_disabled(Path::new(sysctl::MAY_DETACH_MOUNTS));
+        view.sysctl_to_enable = sysctl::may_detach_mounts().and_then(sysctl::read_disabled);
     }
     if !config.rule("slave-protected-binds").enabled {
         return view;

@@ -129,8 +129,8 @@ mod tests {
         let settings = read_directory(dir.path());
         assert_eq!(settings.problems, []);
         assert_eq!((settings.config.policy, settings.config.strict), (Policy::Reject, true));
-        let last = settings.origins.iter().rev().find(|(key, _)| *key == "policy").unwrap();
-        assert!(last.1.ends_with("20-b.toml:1"), "{}", last.1);
+        let last = settings.origins.iter().rev().find(|origin| origin.key == "policy").unwrap();
+        assert!(last.file.ends_with("conf.d/20-b.toml") && last.line == 1, "{last:?}");
     }
 
     #[test]

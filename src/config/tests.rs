@@ -14,7 +14,7 @@ fn the_example_holds_every_key_with_its_default() {
     let defaults = Config::default();
     for setting in SETTINGS {
         assert_eq!((setting.show)(&read.config), (setting.show)(&defaults), "{}", setting.key);
-        let set = read.origins.iter().filter(|(key, _)| *key == setting.key).count();
+        let set = read.origins.iter().filter(|origin| origin.key == setting.key).count();
         assert_eq!(set, 1, "{} stands once in config.example.toml", setting.key);
         for line in setting.help {
             assert!(example.contains(line), "config.example.toml says of {}: {line}", setting.key);

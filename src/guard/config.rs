@@ -1,7 +1,7 @@
 //! `guard config`: the settings in force.
 
 use super::{FAILED, IDLE, Outcome};
-use crate::config::{SETTINGS, Setting, Settings};
+use crate::config::{Origin, SETTINGS, Setting, Settings};
 use crate::settings_files;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -12,7 +12,8 @@ struct Entry<'a> {
     key: &'a str,
     /// Strings, lists and booleans are written alike in TOML and JSON.
     value: Box<RawValue>,
-    origin: &'a str,
+    /// `FILE:LINE`, or `default`.
+    origin: String,
 }
 
 #[derive(Serialize)]
@@ -29,7 +30,8 @@ pub(super) fn run(json: bool) -> Outcome {
 }
 
 fn report(settings: &Settings) -> serde_json::Result<Report<'_>> {
-    let origin = |key: &str| settings.origins.iter().rev().find(|(set, _)| *set == key).map_or("default", |(_, origin)| origin);
+    let place = |origin: &Origin| format!("{}:{}", origin.file.display(), origin.line);
+    let origin = |key: &str| settings.origins.iter().rev().find(|origin| origin.key == key).map_or("default".to_owned(), place);
     let entry = |setting: &Setting| {
         let value = RawValue::from_string((setting.show)(&settings.config))?;
         Ok(Entry { key: setting.key, value, origin: origin(setting.key) })
