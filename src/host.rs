@@ -72,7 +72,7 @@ pub fn look(command: Command, flavour: Flavour, config: &Config, spec: &Spec<'_>
     for (index, mount) in spec.mounts.iter().enumerate() {
         let Some(Directory { path, facts }) = directory_source(mount, flavour, config, bundle) else { continue };
         if view.roots.is_empty() {
-            view.roots = protected_roots(config);
+            view.roots = protected_roots(config, &path);
         }
         let overlaps: Vec<Relation> = view.roots.iter().filter_map(|root| paths::overlap(&path, &root.path)).collect();
         if overlaps.is_empty() {
@@ -124,13 +124,18 @@ fn has_mounts_below<'t>(facts: &FileFacts, path: &Path, table: &impl Fn() -> &'t
     answer.unwrap_or_else(|| mountinfo::is_mounted_below(table(), path))
 }
 
-/// Default roots count when they exist; roots that an operator named also when they do not, by their text.
-fn protected_roots(config: &Config) -> Vec<Root> {
-    let root = |path: &PathBuf, keep_missing: bool| {
+/// Default roots count when they exist; roots that an operator named also when they do not, by their text. `resolved` is any resolved path: a
+/// root that is above it by text, or is it, needs no look-up, because no part of a resolved path is a symlink.
+fn protected_roots(config: &Config, resolved: &Path) -> Vec<Root> {
+    let existing = |path: &Path| {
+        if resolved.starts_with(path) {
+            return Some(path.components().collect());
+        }
         // Most of the default roots are missing on any one node: one call each, instead of a walk.
-        let exists = kernel::stat(path) != Err(Errno::ENOENT);
-        let resolved = if exists { resolve(path) } else { None };
-        let path = resolved.or_else(|| keep_missing.then(|| paths::lexical(Path::new("/"), path)))?;
+        if kernel::stat(path) == Err(Errno::ENOENT) { None } else { resolve(path) }
+    };
+    let root = |path: &PathBuf, keep_missing: bool| {
+        let path = existing(path).or_else(|| keep_missing.then(|| paths::lexical(Path::new("/"), path)))?;
         Some(Root { path, place: None })
     };
     let listed = config.protected_roots.iter().filter_map(|path| root(path, !config.default_roots));
