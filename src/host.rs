@@ -73,6 +73,9 @@ pub fn look(command: Command, flavour: Flavour, config: &Config, spec: &Spec<'_>
         let Some(Directory { path, facts }) = directory_source(mount, flavour, config, bundle) else { continue };
         if view.roots.is_empty() {
             view.roots = protected_roots(config, &path);
+            if view.roots.is_empty() {
+                return view;
+            }
         }
         let overlaps: Vec<Relation> = view.roots.iter().filter_map(|root| paths::overlap(&path, &root.path)).collect();
         if overlaps.is_empty() {

@@ -105,6 +105,14 @@ fn plan_ends_with_0_when_there_is_nothing_to_do() {
 }
 
 #[test]
+fn plan_without_any_protected_root_looks_at_nothing() {
+    let node = Node::new("");
+    std::fs::write(node.path("settings.toml"), "runtimes = ['/bin/true']\nflavour = 'runc'\nprotected_roots = []\nlog = ''").unwrap();
+    let (status, text) = node.plan(&[]);
+    assert_eq!((status, text.as_str()), (Some(0), "nothing to do in . (runc)\n"));
+}
+
+#[test]
 fn plan_says_what_would_have_no_effect() {
     // The root directory is a plain directory on the mount of the source; on a host without propagation that is said instead.
     let (status, text) = Node::new("").plan(&[]);
