@@ -122,13 +122,19 @@ source_row "neighbour with a shorter name"  neighbour_by_cut_name            pri
 
 # A bind is one by its word, whatever the type says: CRI-O writes no type.
 bind_without_type() {                                    # RUNTIME TYPE
-    attach_volume "$ROOT/volume"
-    make_bundle typed
-    add_bind "$ROOT" rbind,rprivate
-    edit_spec '.mounts[-1] |= if $type == "" then del(.type) else .type = $type end' --arg type "$2"
+    bind_of_type "$2" bare
+    effect_of_bind bare "$1"
+    assert_equal "effect without the guard" "$EFFECT" private/pinned
+    bind_of_type "$2" guarded
     effect_of_bind guard "$1"
     assert_equal "effect" "$EFFECT" slave/released
     assert_equal "options" "$(options_of /host)" rbind,rslave
+}
+bind_of_type() {                                         # TYPE NAME
+    attach_volume "$ROOT/volume-$2"
+    make_bundle "$2"
+    add_bind "$ROOT" rbind,rprivate
+    edit_spec '.mounts[-1] |= if $type == "" then del(.type) else .type = $type end' --arg type "$1"
 }
 test_with_each_runtime "rbind without a type" bind_without_type ""
 test_with_each_runtime "rbind of type none" bind_without_type none

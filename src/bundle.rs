@@ -1,6 +1,6 @@
 //! Reads a bundle's `config.json` without ever waiting for it, and replaces it atomically.
 
-use nix::errno::Errno;
+use crate::report::errno_name;
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, IoSlice, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -54,9 +54,9 @@ impl Document {
         Ok(Document { path, bytes, file, metadata })
     }
 
-    /// Puts `pieces`, one after the other, in the document's place: a temporary file beside it with its mode, owner and extended attributes, then rename(2). At any
-    /// moment the name holds the old document or the new one. Not synced: a crash of the machine leaves no running container, and engines
-    /// write bundles anew.
+    /// Puts `pieces`, one after the other, in the document's place: a temporary file beside it with its mode, owner and extended attributes, then
+    /// rename(2). At any moment the name holds the old document or the new one. Not synced: a crash of the machine leaves no running container,
+    /// and engines write bundles anew.
     ///
     /// # Errors
     /// Why it was not replaced, as `verb: ERRNO`; nothing has changed then and no temporary file is left.
@@ -156,11 +156,6 @@ fn stamp(metadata: &Metadata) -> [i64; 5] {
 
 fn named(verb: &'static str) -> impl Fn(io::Error) -> String {
     move |error| format!("{verb}: {}", errno_name(&error))
-}
-
-/// `ENOSPC`, never strerror's words.
-fn errno_name(error: &io::Error) -> String {
-    error.raw_os_error().map_or_else(|| format!("{:?}", error.kind()), |errno| format!("{:?}", Errno::from_raw(errno)))
 }
 
 #[cfg(test)]

@@ -105,9 +105,7 @@ struct Directory {
 
 /// The source of a mount that the rule could have something to say about, if it is a directory.
 fn directory_source(mount: &Mount<'_>, flavour: Flavour, config: &Config, bundle: &Path) -> Option<Directory> {
-    let options: Vec<&str> = mount.options.iter().map(|option| &*option.text).collect();
-    let bind = Bind::of(options.iter().copied());
-    if propagation::verdict(bind, &options, flavour, config.force_rro) == Verdict::Keep {
+    if propagation::verdict(&mount.words(), flavour, config.force_rro) == Verdict::Keep {
         return None;
     }
     let source = mount.source.as_deref().filter(|source| !source.is_empty())?;
@@ -154,7 +152,7 @@ fn look_for_aliases(view: &mut HostView, undecided: &[usize], spec: &Spec<'_>, t
     for index in undecided {
         let Some(source) = &mut view.sources[*index] else { continue };
         source.places.extend(mountinfo::place(table, &source.path).filter(|place| devices.contains(&place.device)));
-        if Bind::of(spec.mounts[*index].options.iter().map(|option| &*option.text)) == Bind::Recursive {
+        if Bind::of(&spec.mounts[*index].words()) == Bind::Recursive {
             source.places.extend(mountinfo::places_below(table, &source.path, &devices));
         }
     }

@@ -46,10 +46,10 @@ impl Bind {
     /// Every runtime goes by the option words; `type` decides nothing once one of them is there, and without them runc and crun refuse the
     /// mount, while youki makes a plain bind of `type: "bind"`, which pins nothing.
     #[must_use]
-    pub fn of<'a>(mut options: impl Iterator<Item = &'a str> + Clone) -> Bind {
-        if options.clone().any(|option| option == "rbind") {
+    pub fn of(options: &[&str]) -> Bind {
+        if options.contains(&"rbind") {
             Bind::Recursive
-        } else if options.any(|option| option == "bind") {
+        } else if options.contains(&"bind") {
             Bind::Plain
         } else {
             Bind::No
@@ -62,9 +62,9 @@ impl Bind {
 /// `refused` in a verdict marks what dockerd would refuse (`validateBindDaemonRoot`): everything the user spelt out wrongly; a bind without
 /// a word is completed silently there, too.
 #[must_use]
-pub fn verdict(bind: Bind, options: &[&str], flavour: Flavour, force_rro: bool) -> Verdict {
+pub fn verdict(options: &[&str], flavour: Flavour, force_rro: bool) -> Verdict {
     let words: Vec<&str> = options.iter().copied().filter(|option| is_propagation_word(option)).collect();
-    match bind {
+    match Bind::of(options) {
         Bind::No => Verdict::Keep,
         Bind::Plain => plain_bind(&words, flavour),
         Bind::Recursive if options.contains(&"rro") && words.iter().all(|word| is_private(word)) && !force_rro => {
@@ -150,7 +150,7 @@ mod tests {
 
     fn word_after(options: &str, flavour: Flavour) -> String {
         let options: Vec<&str> = options.split(',').collect();
-        match verdict(Bind::of(options.iter().copied()), &options, flavour, false) {
+        match verdict(&options, flavour, false) {
             Verdict::Keep => "keep".to_owned(),
             Verdict::KeepSlave => "keep-slave".to_owned(),
             Verdict::Leave { refused, .. } => format!("leave{}", if refused { " refused" } else { "" }),
@@ -205,11 +205,10 @@ mod tests {
         for (options, ..) in TABLE {
             for flavour in [Flavour::Runc, Flavour::Crun, Flavour::Youki] {
                 let options: Vec<&str> = options.split(',').collect();
-                let bind = Bind::of(options.iter().copied());
-                let Verdict::Replace { word, .. } = verdict(bind, &options, flavour, false) else { continue };
+                let Verdict::Replace { word, .. } = verdict(&options, flavour, false) else { continue };
                 let mut after: Vec<&str> = options.into_iter().filter(|option| !is_propagation_word(option)).collect();
                 after.push(word);
-                assert!(!matches!(verdict(bind, &after, flavour, false), Verdict::Replace { .. }), "{after:?}");
+                assert!(!matches!(verdict(&after, flavour, false), Verdict::Replace { .. }), "{after:?}");
             }
         }
     }
@@ -217,17 +216,16 @@ mod tests {
     #[test]
     fn force_rro_overrides() {
         let options = ["rbind", "rro", "rprivate"];
-        assert!(matches!(verdict(Bind::Recursive, &options, Flavour::Runc, true), Verdict::Replace { word: "rslave", .. }));
+        assert!(matches!(verdict(&options, Flavour::Runc, true), Verdict::Replace { word: "rslave", .. }));
     }
 
     #[test]
     fn bind_recognition() {
-        let of = |options: &[&'static str]| Bind::of(options.iter().copied());
-        assert_eq!(of(&["ro", "rbind"]), Bind::Recursive);
-        assert_eq!(of(&["bind"]), Bind::Plain);
-        assert_eq!(of(&["bind", "rbind"]), Bind::Recursive);
-        assert_eq!(of(&["RBIND", "Bind"]), Bind::No);
-        assert_eq!(of(&[]), Bind::No);
+        assert_eq!(Bind::of(&["ro", "rbind"]), Bind::Recursive);
+        assert_eq!(Bind::of(&["bind"]), Bind::Plain);
+        assert_eq!(Bind::of(&["bind", "rbind"]), Bind::Recursive);
+        assert_eq!(Bind::of(&["RBIND", "Bind"]), Bind::No);
+        assert_eq!(Bind::of(&[]), Bind::No);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! log, podman parses the whole of it as one object, a person reads stderr.
 
 use crate::invocation::LogTarget;
+use nix::errno::Errno;
 use serde::Serialize;
 use serde_json::ser::Formatter;
 use std::ffi::OsStr;
@@ -27,6 +28,12 @@ impl Failure {
     pub fn message(&self) -> &str {
         &self.0
     }
+}
+
+/// `ENOSPC`, never strerror's words.
+#[must_use]
+pub fn errno_name(error: &io::Error) -> String {
+    error.raw_os_error().map_or_else(|| format!("{:?}", error.kind()), |errno| format!("{:?}", Errno::from_raw(errno)))
 }
 
 /// A line of the runtimes' JSON log.

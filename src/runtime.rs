@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::invocation::Flavour;
 use crate::kernel::{self, RawArgs};
-use crate::report::Failure;
+use crate::report::{Failure, errno_name};
 use crate::settings_files::is_writable_by_others;
 use nix::time::ClockId;
 use nix::unistd::{AccessFlags, access};
@@ -72,8 +72,7 @@ fn candidates(name: &str) -> Box<dyn Iterator<Item = PathBuf>> {
 }
 
 fn usable(path: &Path, ourselves: Option<Identity>, entered: &[Identity]) -> Result<Metadata, String> {
-    let errno = |error: std::io::Error| error.raw_os_error().map_or("EIO".to_owned(), |errno| format!("{:?}", nix::errno::Errno::from_raw(errno)));
-    let metadata = std::fs::metadata(path).map_err(errno)?;
+    let metadata = std::fs::metadata(path).map_err(|error| errno_name(&error))?;
     let identity = (metadata.dev(), metadata.ino());
     if Some(identity) == ourselves {
         return Err("runc-guard itself".to_owned());

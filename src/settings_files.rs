@@ -3,6 +3,7 @@
 
 use crate::bundle::read_whole;
 use crate::config::Settings;
+use crate::report::errno_name;
 use std::ffi::OsStr;
 use std::fs::{File, Metadata, OpenOptions};
 use std::os::unix::ffi::OsStrExt;
@@ -88,7 +89,7 @@ fn read_bytes(file: &Path) -> std::io::Result<(Vec<u8>, Metadata)> {
 
 fn unreadable(error: &std::io::Error) -> String {
     match error.raw_os_error() {
-        Some(errno) => format!("{:?}; make it readable or remove it", nix::errno::Errno::from_raw(errno)),
+        Some(_) => format!("{}; make it readable or remove it", errno_name(error)),
         None => format!("{error}; replace it by a TOML file"),
     }
 }

@@ -59,6 +59,14 @@ pub struct OptionWord<'a> {
     pub span: Range<usize>,
 }
 
+impl Mount<'_> {
+    /// The words of its options.
+    #[must_use]
+    pub fn words(&self) -> Vec<&str> {
+        self.options.iter().map(|option| &*option.text).collect()
+    }
+}
+
 /// `linux.rootfsPropagation` as it stands, and how to set it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct RootfsPropagation<'a> {

@@ -7,7 +7,7 @@ use crate::host::{Root, Source};
 use crate::mountinfo::Place;
 use crate::paths::{self, Relation};
 use crate::plan::{Action, Change, Level, Step};
-use crate::propagation::{self, Bind, Verdict};
+use crate::propagation::{self, Verdict};
 use crate::spec::Mount;
 use std::fmt;
 use std::path::Path;
@@ -23,8 +23,7 @@ pub(super) fn steps(facts: &Facts<'_>) -> Vec<Step> {
             steps.push(step(Action::Keep, format!("{}: its source {} overlaps no protected root", mount.destination, source.path.display())));
             continue;
         };
-        let options: Vec<&str> = mount.options.iter().map(|option| &*option.text).collect();
-        let verdict = propagation::verdict(Bind::of(options.iter().copied()), &options, facts.flavour, facts.config.force_rro);
+        let verdict = propagation::verdict(&mount.words(), facts.flavour, facts.config.force_rro);
         let found = mount_step(facts, mount, source, &overlap, verdict);
         let ends_as_slave = match (verdict, &found.action) {
             (Verdict::Replace { word, .. }, Action::EditSpec { .. }) => word == "rslave",
@@ -110,8 +109,7 @@ fn mount_step(facts: &Facts<'_>, mount: &Mount<'_>, source: &Source, overlap: &O
 }
 
 fn written_propagation(mount: &Mount<'_>) -> String {
-    let words: Vec<&str> = mount.options.iter().map(|option| &*option.text).filter(|option| propagation::is_propagation_word(option)).collect();
-    words.join(",")
+    mount.words().into_iter().filter(|option| propagation::is_propagation_word(option)).collect::<Vec<_>>().join(",")
 }
 
 /// What no edit can mend: no runtime says so, the bind is then simply private.
