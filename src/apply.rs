@@ -2,39 +2,44 @@
 
 use crate::bundle::Document;
 use crate::config::{Config, OnError};
+use crate::mountpoint::{Base, NewInode};
 use crate::notices::NoticeRecord;
-use crate::plan::{Action, Plan, Step};
-use crate::report::Failure;
+use crate::plan::{Action, Creation, Plan};
+use crate::report::{Failure, errno_name};
+use crate::rules::WORK_DIRECTORY_MODE;
 use crate::spec::splice;
 use crate::sysctl;
 use nix::errno::Errno;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-/// Does what `plan` says and gives back the plan of what was done and what is to be told.
+/// Does what `plan` says and gives back the plan of what was done. What is to be told besides goes to `notices`.
 ///
 /// # Errors
-/// The plan refuses the call, or a rule whose `on_error` is `fail` could not do its work.
+/// The plan refuses the call, or rules whose `on_error` is `fail` could not do their work: all that failed, at once.
 pub fn apply(plan: Plan, document: &Document, config: &Config, notices: &mut Vec<NoticeRecord>) -> Result<Plan, Failure> {
     if let Some(refusal) = plan.refusal() {
         return Err(Failure::new(refusal));
     }
     let edits_failed = replace_document(&plan, document).err();
-    let mut done = Plan::default();
+    let (mut done, mut failures) = (Plan::default(), Vec::new());
     let mut edits_told = false;
     for step in plan.steps {
         let outcome = match (&step.action, &edits_failed) {
             (Action::EditSpec { .. }, Some(why)) if !std::mem::replace(&mut edits_told, true) => Outcome::Failed(why.clone()),
             (Action::EditSpec { .. }, Some(_)) => Outcome::Without,
-            (Action::EnableSysctl { path, .. }, _) => enable_sysctl(path),
-            _ => Outcome::Done,
+            (action, _) => carry_out(action),
         };
         match outcome {
             Outcome::Done => done.steps.push(step),
             Outcome::Without => {}
-            Outcome::Failed(why) => tell_or_fail(&step, why, config, notices)?,
+            Outcome::Failed(why) if config.on_error_of(step.rule) == OnError::Fail && !step.action.is_optional() => failures.push(why),
+            Outcome::Failed(why) => notices.push(NoticeRecord::new(step.rule, why)),
         }
     }
-    Ok(done)
+    if failures.is_empty() { Ok(done) } else { Err(Failure::new(failures.join("; "))) }
 }
 
 enum Outcome {
@@ -44,12 +49,35 @@ enum Outcome {
     Failed(String),
 }
 
-fn tell_or_fail(step: &Step, why: String, config: &Config, notices: &mut Vec<NoticeRecord>) -> Result<(), Failure> {
-    if config.on_error_of(step.rule) == OnError::Fail {
-        return Err(Failure::new(why));
+fn carry_out(action: &Action) -> Outcome {
+    match action {
+        Action::EnableSysctl { path, .. } => enable_sysctl(path),
+        Action::Create { creation, .. } => create(creation),
+        Action::MakeDirectory { path, .. } => made(make_directory(path), "make directory", path, "make it, or name another --work-path"),
+        // Empty and no mount, or else the kernel leaves it.
+        Action::RemoveDirectory { path, .. } => made(std::fs::remove_dir(path), "remove directory", path, "remove it"),
+        _ => Outcome::Done,
     }
-    notices.push(NoticeRecord::new(step.rule, why));
-    Ok(())
+}
+
+fn create(creation: &Creation) -> Outcome {
+    let Creation { base, recursive, below, kind, mode, owner, .. } = creation;
+    let inode = NewInode { kind: *kind, mode: *mode, owner: *owner };
+    let created = Base::open(base, *recursive).map_err(|errno| format!("{errno:?}")).and_then(|base| base.create(below, &inode));
+    match created {
+        Ok(true) => Outcome::Done,
+        Ok(false) => Outcome::Without,
+        Err(why) => Outcome::Failed(format!("create {}: {why}; create it as a {kind:?} by hand", base.join(below).display())),
+    }
+}
+
+fn made(outcome: io::Result<()>, verb: &str, path: &Path, cure: &str) -> Outcome {
+    outcome.map_or_else(|error| Outcome::Failed(format!("{verb} {}: {}; {cure}", path.display(), errno_name(&error))), |()| Outcome::Done)
+}
+
+/// For the engine's own path, in no tree of a workload's.
+fn make_directory(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(WORK_DIRECTORY_MODE).create(path)
 }
 
 /// All edits of all rules in one replacement.
@@ -76,7 +104,7 @@ fn enable_sysctl(path: &Path) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Change, Level};
+    use crate::plan::{Change, Level, Step};
     use std::path::PathBuf;
 
     fn sysctl_step(path: &str) -> Plan {

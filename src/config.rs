@@ -5,6 +5,7 @@ mod registry;
 pub use registry::{SETTINGS, Setting};
 
 use crate::invocation::Flavour;
+use crate::mountpoint::Owner;
 use crate::rules;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -42,6 +43,13 @@ pub struct RuleConfig {
     pub on_error: Option<OnError>,
 }
 
+impl RuleConfig {
+    fn default_of(rule: &str) -> RuleConfig {
+        let own = rules::OWN_ON_ERROR.iter().find(|(name, _)| *name == rule);
+        RuleConfig { enabled: true, on_error: own.map(|(_, on_error)| *on_error) }
+    }
+}
+
 /// The settings in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -58,6 +66,14 @@ pub struct Config {
     pub force_rro: bool,
     pub allow_opt_out: Vec<String>,
     pub log: PathBuf,
+    /// Whether mountpoints are created that only the checkpoint image asks for.
+    pub create_from_image: bool,
+    /// Below these, missing sources of binds are created at a restore.
+    pub create_sources: Vec<PathBuf>,
+    /// `None`: derived.
+    pub create_sources_owner: Option<Owner>,
+    /// `None`: derived.
+    pub create_sources_mode: Option<u32>,
     /// One entry for each rule, in the order of [`rules::NAMES`].
     pub rules: [RuleConfig; rules::NAMES.len()],
 }
@@ -89,7 +105,11 @@ impl Default for Config {
             force_rro: false,
             allow_opt_out: Vec::new(),
             log: PathBuf::from("/var/log/runc-guard.log"),
-            rules: [RuleConfig { enabled: true, on_error: None }; rules::NAMES.len()],
+            create_from_image: true,
+            create_sources: Vec::new(),
+            create_sources_owner: None,
+            create_sources_mode: None,
+            rules: rules::NAMES.map(RuleConfig::default_of),
         }
     }
 }

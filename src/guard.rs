@@ -2,6 +2,7 @@
 
 mod config;
 pub mod plan;
+mod restore_plan;
 
 use clap::{Parser, Subcommand};
 use std::ffi::{OsStr, c_int};

@@ -1,14 +1,20 @@
 //! Looks at the host, reads only: what the rules must know beyond the two documents, as plain data.
 
+pub mod restore;
+pub mod spelling;
+
 use crate::config::Config;
 use crate::invocation::{Command, Flavour};
 use crate::kernel::{self, FileFacts};
 use crate::mountinfo::{self, Device, MountEntry, Place};
 use crate::paths::{self, Relation};
+use crate::prepare::Call;
 use crate::propagation::{self, Bind, Verdict};
 use crate::spec::{Mount, Spec};
 use crate::sysctl;
 use nix::errno::Errno;
+use restore::RestoreView;
+use spelling::Spelling;
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +27,9 @@ pub struct HostView {
     pub rootfs: Option<Rootfs>,
     /// The sysctl file that exists and reads 0.
     pub sysctl_to_enable: Option<PathBuf>,
+    /// How the kernel will see each mount of the document; empty when no rule asks.
+    pub spellings: Vec<Spelling>,
+    pub restore: Option<RestoreView>,
 }
 
 /// A protected root.
@@ -55,26 +64,40 @@ pub struct Rootfs {
     pub mount_id: Option<u64>,
 }
 
-/// Gathers what the rules need for one document. Nothing that no rule needs is looked up: the mount table is read at most once, and only for a
-/// directory bind whose path alone does not decide (or on kernels before 6.8).
+/// Gathers what the rules need for one document, and nothing that none of them needs.
 #[must_use]
-pub fn look(command: Command, flavour: Flavour, config: &Config, spec: &Spec<'_>, bundle: &Path) -> HostView {
+pub fn look(call: &Call, config: &Config, spec: &Spec<'_>) -> HostView {
     let mut view = HostView { sources: vec![None; spec.mounts.len()], ..HostView::default() };
-    if config.rule("may-detach-mounts").enabled && command != Command::Restore {
+    let is_restore = call.command == Command::Restore;
+    if config.rule("may-detach-mounts").enabled && !is_restore {
         view.sysctl_to_enable = sysctl::may_detach_mounts().and_then(sysctl::read_disabled);
     }
-    if !config.rule("slave-protected-binds").enabled {
-        return view;
+    if config.rule("slave-protected-binds").enabled {
+        look_for_pins(&mut view, call, config, spec);
     }
+    let prepares_restore = is_restore && (config.rule("restore-mountpoints").enabled || config.rule("restore-dialect").enabled);
+    if prepares_restore || (config.rule("checkpointable-mounts").enabled && call.flavour != Flavour::Youki) {
+        let known: Vec<Option<&Path>> = view.sources.iter().map(|source| Some(source.as_ref()?.path.as_path())).collect();
+        view.spellings = spelling::look(spec, &call.bundle, &known);
+    }
+    if prepares_restore {
+        view.restore = Some(restore::look(spec, &view.spellings, call));
+    }
+    view
+}
+
+/// The mount table is read at most once, and only for a directory bind whose path alone does not decide (or on kernels before 6.8).
+fn look_for_pins(view: &mut HostView, call: &Call, config: &Config, spec: &Spec<'_>) {
+    let bundle = &call.bundle;
     let (text, table) = (OnceCell::new(), OnceCell::new());
     let table = || table.get_or_init(|| mountinfo::parse(text.get_or_init(read_mount_table))).as_slice();
     let mut undecided = Vec::new();
     for (index, mount) in spec.mounts.iter().enumerate() {
-        let Some(Directory { path, facts }) = directory_source(mount, flavour, config, bundle) else { continue };
+        let Some(Directory { path, facts }) = directory_source(mount, call.flavour, config, bundle) else { continue };
         if view.roots.is_empty() {
             view.roots = protected_roots(config, &path);
             if view.roots.is_empty() {
-                return view;
+                return;
             }
         }
         let overlaps: Vec<Relation> = view.roots.iter().filter_map(|root| paths::overlap(&path, &root.path)).collect();
@@ -91,10 +114,9 @@ pub fn look(command: Command, flavour: Flavour, config: &Config, spec: &Spec<'_>
         });
     }
     if !undecided.is_empty() {
-        look_for_aliases(&mut view, &undecided, spec, table());
+        look_for_aliases(view, &undecided, spec, table());
     }
     view.rootfs = rootfs(spec, bundle);
-    view
 }
 
 struct Directory {

@@ -10,6 +10,7 @@ mod youki;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 /// Whose grammar and whose mount semantics count. `Unknown` is never interpreted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -86,6 +87,34 @@ pub struct Invocation<'a> {
     pub bundle: Option<&'a OsStr>,
     /// crun's `--config FILE`; `None`: `config.json` in the bundle.
     pub config_file: Option<&'a OsStr>,
+    /// Of `restore`: the directory of the checkpoint image.
+    pub image_path: Option<&'a OsStr>,
+    /// Of `restore`: where CRIU puts its log.
+    pub work_path: Option<&'a OsStr>,
+    /// Indices in argv of words that the runtime would refuse although it needs nothing of what they say.
+    pub foreign_words: Vec<usize>,
+}
+
+impl Invocation<'_> {
+    /// The directory of the checkpoint image, relative to the working directory. runc looks at its own working directory (`restore.go`,
+    /// `getCheckpointImagePath`), crun enters the bundle first (`src/restore.c`); both take `checkpoint` when nothing is said.
+    #[must_use]
+    pub fn image_directory(&self, flavour: Flavour) -> PathBuf {
+        self.as_the_runtime_sees(flavour, self.image_path.unwrap_or("checkpoint".as_ref()))
+    }
+
+    /// The work directory, relative to the working directory; `None` when nothing is said.
+    #[must_use]
+    pub fn work_directory(&self, flavour: Flavour) -> Option<PathBuf> {
+        self.work_path.map(|path| self.as_the_runtime_sees(flavour, path))
+    }
+
+    fn as_the_runtime_sees(&self, flavour: Flavour, path: &OsStr) -> PathBuf {
+        match self.bundle {
+            Some(bundle) if flavour == Flavour::Crun => Path::new(bundle).join(path),
+            _ => PathBuf::from(path),
+        }
+    }
 }
 
 /// Where the engine reads the runtime's error: the global options `--log` and `--log-format`.
@@ -100,14 +129,20 @@ pub struct LogTarget<'a> {
 struct OptionSpec {
     names: &'static [&'static str],
     takes_value: bool,
+    /// Its one name is a whole word of another runtime's command line, which this runtime refuses.
+    foreign: bool,
 }
 
 const fn flag(names: &'static [&'static str]) -> OptionSpec {
-    OptionSpec { names, takes_value: false }
+    OptionSpec { names, takes_value: false, foreign: false }
 }
 
 const fn valued(names: &'static [&'static str]) -> OptionSpec {
-    OptionSpec { names, takes_value: true }
+    OptionSpec { names, takes_value: true, foreign: false }
+}
+
+const fn foreign(word: &'static [&'static str; 1]) -> OptionSpec {
+    OptionSpec { names: word, takes_value: false, foreign: true }
 }
 
 /// What a scanner read of one run of words: options by their first name in order of appearance, and the words after them.
@@ -115,6 +150,8 @@ const fn valued(names: &'static [&'static str]) -> OptionSpec {
 struct Scan<'a> {
     options: Vec<(&'static str, &'a [u8])>,
     operands: Vec<&'a [u8]>,
+    /// Indices of foreign words.
+    foreign: Vec<usize>,
 }
 
 impl<'a> Scan<'a> {
@@ -163,6 +200,9 @@ pub fn parse<'a>(flavour: Flavour, argv: &[&'a [u8]]) -> Option<Invocation<'a>> 
     (grammar.scan_globals)(grammar.globals, argv.get(1..)?, &mut globals)?;
     let (word, rest) = globals.operands.split_first()?;
     let command = Command::named(word)?;
+    if flavour == Flavour::Youki && command == Command::Restore {
+        return youki::restore(rest);
+    }
     let (table, most_operands) = match command {
         Command::Create => (grammar.create, 1),
         Command::Run => (grammar.run, 1),
@@ -180,7 +220,16 @@ pub fn parse<'a>(flavour: Flavour, argv: &[&'a [u8]]) -> Option<Invocation<'a>> 
     };
     // crun compares with the literal default name before it resolves FILE against the working directory (src/run_create.c).
     let config_file = scan.value("config").filter(|file| *file != "config.json");
-    Some(Invocation { command, id: OsStr::from_bytes(scan.operands[0]), bundle, config_file })
+    let before_rest = argv.len() - rest.len();
+    Some(Invocation {
+        command,
+        id: OsStr::from_bytes(scan.operands[0]),
+        bundle,
+        config_file,
+        image_path: scan.value("image-path"),
+        work_path: scan.value("work-path"),
+        foreign_words: scan.foreign.iter().map(|index| before_rest + index).collect(),
+    })
 }
 
 /// The log target of any call, passed through or not, as far as the words before the command can be read. An unknown flavour is read as runc.

@@ -2,6 +2,7 @@
 
 use nix::errno::Errno;
 use std::ffi::{CStr, CString, c_char, c_int, c_long};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
 /// What statx(2) says about a file and the mount that holds it.
@@ -29,21 +30,35 @@ const STATX_MNT_ID_UNIQUE: u32 = 0x4000;
 /// The errno of statx(2); a path with a NUL byte is `EINVAL`.
 pub fn stat(path: &Path) -> Result<FileFacts, Errno> {
     let path = c_path(path)?;
-    let mask = libc::STATX_TYPE | libc::STATX_MNT_ID | STATX_MNT_ID_UNIQUE;
-    let flags = libc::AT_NO_AUTOMOUNT | libc::AT_STATX_DONT_SYNC;
-    // SAFETY: all-zero is a valid `statx`; the kernel writes at most one of it, and `path` is NUL-terminated.
-    let (result, stat) = unsafe {
-        let mut stat: libc::statx = std::mem::zeroed();
-        (libc::statx(libc::AT_FDCWD, path.as_ptr(), flags, mask, &raw mut stat), stat)
-    };
-    Errno::result(result)?;
+    let stat = statx(libc::AT_FDCWD, &path, libc::AT_NO_AUTOMOUNT | libc::AT_STATX_DONT_SYNC)?;
     let knows = |bit: c_int| stat.stx_attributes_mask & u64::from(bit.unsigned_abs()) != 0;
-    let unique = stat.stx_mask & STATX_MNT_ID_UNIQUE != 0;
     Ok(FileFacts {
         is_dir: u32::from(stat.stx_mode) & libc::S_IFMT == libc::S_IFDIR,
         is_mountpoint: knows(libc::STATX_ATTR_MOUNT_ROOT).then(|| stat.stx_attributes & u64::from(libc::STATX_ATTR_MOUNT_ROOT.unsigned_abs()) != 0),
-        mount: (unique || stat.stx_mask & libc::STATX_MNT_ID != 0).then_some(MountId { id: stat.stx_mnt_id, unique }),
+        mount: mount_id(&stat),
     })
+}
+
+/// The mount that holds an open file, which may be an `O_PATH` handle. `None` on kernels before 5.8.
+pub fn mount_of(file: BorrowedFd) -> Option<MountId> {
+    let stat = statx(file.as_raw_fd(), c"", libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC).ok()?;
+    mount_id(&stat)
+}
+
+fn statx(directory: c_int, path: &CStr, flags: c_int) -> Result<libc::statx, Errno> {
+    let mask = libc::STATX_TYPE | libc::STATX_MNT_ID | STATX_MNT_ID_UNIQUE;
+    // SAFETY: all-zero is a valid `statx`; the kernel writes at most one of it, and `path` is NUL-terminated.
+    let (result, stat) = unsafe {
+        let mut stat: libc::statx = std::mem::zeroed();
+        (libc::statx(directory, path.as_ptr(), flags, mask, &raw mut stat), stat)
+    };
+    Errno::result(result)?;
+    Ok(stat)
+}
+
+fn mount_id(stat: &libc::statx) -> Option<MountId> {
+    let unique = stat.stx_mask & STATX_MNT_ID_UNIQUE != 0;
+    (unique || stat.stx_mask & libc::STATX_MNT_ID != 0).then_some(MountId { id: stat.stx_mnt_id, unique })
 }
 
 /// `struct mnt_id_req` of statmount(2), version 0.
@@ -131,6 +146,17 @@ impl RawArgs {
         RawArgs { argv, count: usize::try_from(argc).unwrap_or(0) }
     }
 
+    /// The arguments without those at `indices`, for `execve`. The new array stays for the life of the process.
+    #[must_use]
+    pub fn without(self, indices: &[usize]) -> RawArgs {
+        // SAFETY: `main` received `argc` pointers; all of them are read, none is changed.
+        let all = (0..self.count).map(|index| (index, unsafe { *self.argv.add(index) }));
+        let mut kept: Vec<*const c_char> = all.filter(|(index, _)| !indices.contains(index)).map(|(_, word)| word).collect();
+        let count = kept.len();
+        kept.push(std::ptr::null());
+        RawArgs { argv: kept.leak().as_ptr(), count }
+    }
+
     /// Every argument's bytes.
     #[must_use]
     pub fn bytes(&self) -> Vec<&'static [u8]> {
@@ -168,10 +194,58 @@ unsafe fn libc_environ() -> *const *const c_char {
     unsafe extern "C" {
         static environ: *const *const c_char;
     }
-    // SAFETY: read once, before anything could change the environment; this program has one thread.
+    // SAFETY: nothing in this program changes the environment.
     unsafe { environ }
 }
 
 fn c_path(path: &Path) -> Result<CString, Errno> {
     CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| Errno::EINVAL)
+}
+
+/// A private copy of the one mount that holds `file`, with `file` as its root and without the mounts below it: open_tree(2), Linux 5.2. It is
+/// attached nowhere and ends with the descriptor, which is an `O_PATH` handle and close-on-exec.
+///
+/// # Errors
+/// `EPERM` without `CAP_SYS_ADMIN` or under a seccomp filter, `ENOSYS` before 5.2, `EINVAL` for an unbindable mount.
+pub fn clone_mount(file: BorrowedFd) -> Result<OwnedFd, Errno> {
+    let flags = libc::AT_EMPTY_PATH.unsigned_abs() | libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC;
+    // SAFETY: the path is NUL-terminated and `file` is open.
+    let result = unsafe { libc::syscall(libc::SYS_open_tree, file.as_raw_fd(), c"".as_ptr(), flags) };
+    let fd = c_int::try_from(Errno::result(result)?).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel has just opened it for us, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// What tests of this crate do to the world: mounts, and system calls that are refused.
+#[cfg(test)]
+pub mod staging {
+    use super::{CString, Errno, c_int, c_long, c_path};
+    use std::path::Path;
+
+    /// mount(2).
+    pub fn mount(source: &Path, at: &Path, kind: &str, flags: libc::c_ulong, options: &str) -> Result<(), Errno> {
+        let (source, at) = (c_path(source)?, c_path(at)?);
+        let text = |text: &str| CString::new(text).map_err(|_| Errno::EINVAL);
+        let (kind, options) = (text(kind)?, text(options)?);
+        // SAFETY: NUL-terminated strings that outlive the call.
+        Errno::result(unsafe { libc::mount(source.as_ptr(), at.as_ptr(), kind.as_ptr(), flags, options.as_ptr().cast()) }).map(drop)
+    }
+
+    /// From now on, and for ever, `calls` answer `errno` in this thread and in those that it starts: seccomp(2).
+    pub fn refuse(calls: &[c_long], errno: Errno) {
+        const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+        const IF_EQUAL: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+        const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
+        let op = |code: u32, jump_if_not: u8, k: u32| libc::sock_filter { code: u16::try_from(code).unwrap(), jt: 0, jf: jump_if_not, k };
+        // The number of the call stands first in what a filter sees.
+        let mut filter = vec![op(LOAD, 0, 0)];
+        for call in calls {
+            filter.push(op(IF_EQUAL, 1, u32::try_from(*call).unwrap()));
+            filter.push(op(RETURN, 0, libc::SECCOMP_RET_ERRNO | (errno as c_int).unsigned_abs()));
+        }
+        filter.push(op(RETURN, 0, libc::SECCOMP_RET_ALLOW));
+        let program = libc::sock_fprog { len: u16::try_from(filter.len()).unwrap(), filter: filter.as_mut_ptr() };
+        // SAFETY: `program` points to a filter of the length it names; the kernel copies it.
+        Errno::result(unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) }).unwrap();
+    }
 }

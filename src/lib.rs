@@ -15,18 +15,24 @@
 pub mod apply;
 pub mod bundle;
 pub mod config;
+pub mod container_path;
+pub mod criu_image;
+pub mod deadline;
 pub mod guard;
 pub mod host;
+pub mod image_files;
 pub mod invocation;
 #[allow(unsafe_code)]
 pub mod kernel;
 pub mod mountinfo;
+pub mod mountpoint;
 pub mod notices;
 pub mod paths;
 pub mod plan;
 pub mod prepare;
 pub mod propagation;
 pub mod report;
+pub mod restored_mounts;
 pub mod rules;
 pub mod runtime;
 pub mod settings_files;
@@ -35,6 +41,7 @@ pub mod sysctl;
 
 use invocation::{Flavour, LogTarget};
 use kernel::RawArgs;
+use prepare::Call;
 use report::Failure;
 use std::ffi::c_int;
 
@@ -63,13 +70,18 @@ fn become_runtime(args: RawArgs, argv: &[&[u8]]) -> (Failure, Flavour) {
         Ok(runtime) => runtime,
         Err(failure) => return (failure, settings.config.flavour.unwrap_or(Flavour::Unknown)),
     };
+    let mut passed_on = args;
     let prepared = match invocation::parse(runtime.flavour, argv) {
         Some(invocation) => {
             report::tell_panics(invocation::log_target(runtime.flavour, argv));
-            prepare::prepare(&settings, &runtime, &invocation)
+            let call = Call::of(&invocation, runtime.flavour, argv);
+            if settings.config.rule("restore-dialect").enabled && !call.foreign_words.is_empty() {
+                passed_on = args.without(&invocation.foreign_words);
+            }
+            prepare::prepare(&settings, &runtime, call, &invocation.id.to_string_lossy())
         }
         None => Ok(()),
     };
-    let failure = prepared.err().unwrap_or_else(|| runtime.exec(args));
+    let failure = prepared.err().unwrap_or_else(|| runtime.exec(passed_on));
     (failure, runtime.flavour)
 }

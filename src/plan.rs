@@ -1,7 +1,9 @@
 //! What is to be done before the runtime runs, as data: it can be printed, compared and tested, and only `apply` carries it out.
 
+use crate::mountpoint::{Kind, Owner};
 use crate::spec::Edit;
 use serde::Serialize;
+use std::fmt;
 use std::path::PathBuf;
 
 /// The steps of all rules, in the order of the rules.
@@ -33,6 +35,14 @@ pub enum Action {
     EditSpec { change: Change, edits: Vec<Edit> },
     /// Write `1` into a sysctl file.
     EnableSysctl { path: PathBuf, change: Change },
+    /// Create a directory or an empty file, and the directories above it.
+    Create { creation: Creation, change: Change },
+    /// Make a directory of the engine's own, with those above it.
+    MakeDirectory { path: PathBuf, change: Change },
+    /// Remove an empty directory of the runtime's own.
+    RemoveDirectory { path: PathBuf, change: Change },
+    /// Leave words of argv out.
+    DropWords { change: Change },
     /// Fail the call, with `why`.
     Refuse,
     /// Nothing to do; `why` goes to our own log.
@@ -41,12 +51,59 @@ pub enum Action {
     Keep,
 }
 
+/// What is to be created, and in which tree: nothing outside of `base` is touched, whatever happens in it meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Creation {
+    pub base: PathBuf,
+    /// The tree is `base` with what is mounted below it.
+    pub recursive: bool,
+    /// Relative to `base`.
+    pub below: PathBuf,
+    pub kind: Kind,
+    pub mode: u32,
+    pub owner: Owner,
+    /// How many inodes that takes.
+    pub inodes: usize,
+    /// Failing is no failure of the call.
+    pub optional: bool,
+}
+
 /// What is changed, for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Change {
     Options { mount: String, before: Vec<String>, after: Vec<String> },
     Key { key: &'static str, before: Option<String>, after: &'static str },
+    Path { mount: String, field: &'static str, before: String, after: String },
+    Mounts { appended: Vec<String> },
+    Created { created: String, kind: Kind, mode: String, owner: String },
+    Removed { removed: String },
+    Dropped { dropped: Vec<String> },
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Change::Options { mount, before, after } => write!(f, "{mount}: {} -> {}", before.join(","), after.join(",")),
+            Change::Key { key, before, after } => write!(f, "{key}: {} -> {after}", before.as_deref().unwrap_or("unset")),
+            Change::Path { mount, field, before, after } => write!(f, "{mount}: {field} {before} -> {after}"),
+            Change::Mounts { appended } => write!(f, "mounts: appended {}", appended.join(", ")),
+            Change::Created { created, kind, mode, owner } => {
+                let kind = if *kind == Kind::Directory { "directory" } else { "file" };
+                write!(f, "{created}: {kind}, mode {mode}, owner {owner}")
+            },
+            Change::Removed { removed } => write!(f, "{removed}: removed"),
+            Change::Dropped { dropped } => write!(f, "argv: without {}", dropped.join(" ")),
+        }
+    }
+}
+
+impl Action {
+    /// Failing is no failure of the call.
+    #[must_use]
+    pub fn is_optional(&self) -> bool {
+        matches!(self, Action::Create { creation, .. } if creation.optional)
+    }
 }
 
 impl Step {
@@ -54,7 +111,12 @@ impl Step {
     #[must_use]
     pub fn change(&self) -> Option<&Change> {
         match &self.action {
-            Action::EditSpec { change, .. } | Action::EnableSysctl { change, .. } => Some(change),
+            Action::EditSpec { change, .. }
+            | Action::EnableSysctl { change, .. }
+            | Action::Create { change, .. }
+            | Action::MakeDirectory { change, .. }
+            | Action::RemoveDirectory { change, .. }
+            | Action::DropWords { change } => Some(change),
             Action::Refuse | Action::Notice | Action::Keep => None,
         }
     }

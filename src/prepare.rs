@@ -2,7 +2,8 @@
 
 use crate::apply;
 use crate::bundle::{self, Document};
-use crate::config::Settings;
+use crate::config::{OnError, Settings};
+use crate::deadline;
 use crate::host;
 use crate::invocation::{Command, Flavour, Invocation};
 use crate::notices::{self, NoticeRecord, Subject};
@@ -11,45 +12,101 @@ use crate::report::Failure;
 use crate::rules::{self, Facts};
 use crate::runtime::Runtime;
 use crate::spec::{NotUnderstood, Spec};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a restore may be prepared: a source on a dead network or FUSE file system answers no question, ever.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// A call to be prepared; paths are relative to the working directory.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub command: Command,
+    pub flavour: Flavour,
+    pub bundle: PathBuf,
+    pub document: PathBuf,
+    /// Of a restore: where the checkpoint image is.
+    pub image: PathBuf,
+    /// Of a restore: where CRIU writes its log, if that was said.
+    pub work: Option<PathBuf>,
+    /// Words of argv that the runtime would refuse without need.
+    pub foreign_words: Vec<String>,
+}
+
+impl Call {
+    /// What `invocation` asks of a runtime of this flavour.
+    #[must_use]
+    pub fn of(invocation: &Invocation<'_>, flavour: Flavour, argv: &[&[u8]]) -> Call {
+        let bundle = PathBuf::from(invocation.bundle.unwrap_or(".".as_ref()));
+        let word = |index: &usize| String::from_utf8_lossy(argv[*index]).into_owned();
+        Call {
+            command: invocation.command,
+            flavour,
+            document: bundle::document_path(&bundle, invocation.config_file.map(Path::new)),
+            bundle,
+            image: invocation.image_directory(flavour),
+            work: invocation.work_directory(flavour),
+            foreign_words: invocation.foreign_words.iter().map(word).collect(),
+        }
+    }
+}
 
 /// Prepares the bundle of a create, run or restore. `Ok`: the runtime may run.
 ///
 /// # Errors
-/// Broken settings, a refusal by policy, and, where the settings say so, anything that could not be done.
-pub fn prepare(settings: &Settings, runtime: &Runtime, invocation: &Invocation<'_>) -> Result<(), Failure> {
+/// Broken settings, a refusal by policy, a restore that cannot succeed, and, where the settings say so, anything that could not be done.
+pub fn prepare(settings: &Settings, runtime: &Runtime, call: Call, id: &str) -> Result<(), Failure> {
     if let Some(problem) = settings.problems.first() {
         return Err(Failure::new(problem.to_string()));
     }
-    let config = &settings.config;
+    let (config, command, bundle) = (&settings.config, call.command, call.bundle.clone());
+    let subject = Subject { command: command.name(), id, bundle: &bundle, runtime: &runtime.path };
     let mut notices = untrusted_files(settings, runtime);
     if let (true, Some(notice)) = (config.strict, notices.first()) {
         return Err(Failure::new(notice.message()));
     }
-    let bundle = Path::new(invocation.bundle.unwrap_or(".".as_ref()));
-    let path = bundle::document_path(bundle, invocation.config_file.map(Path::new));
-    let mut done = Plan::default();
-    match Document::read(path.clone()) {
-        Ok(document) => match plan(invocation.command, runtime.flavour, settings, &document, bundle) {
-            Ok(plan) => done = apply::apply(plan, &document, config, &mut notices)?,
-            Err(why) => stand_aside(&path, &why.0, config.strict, &mut notices)?,
-        },
-        Err(why) => stand_aside(&path, &why, config.strict, &mut notices)?,
+    if command == Command::Restore && call.flavour == Flavour::Youki && config.on_error_of("restore-mountpoints") == OnError::Fail {
+        return Err(Failure::new("restore the container: the real runtime, youki, has no restore; name runc or crun in the setting runtimes"));
     }
-    let id = invocation.id.to_string_lossy();
-    let subject = Subject { command: invocation.command.name(), id: &id, bundle, runtime: &runtime.path };
+    let (done, told) = if command == Command::Restore {
+        let settings = settings.clone();
+        deadline::within(LONGEST, move || carry_out(&settings, &call)).unwrap_or_else(|| Ok(gave_up()))?
+    } else {
+        carry_out(settings, &call)?
+    };
+    notices.extend(told);
     notices::write(&config.log, &subject, &done, notices);
     Ok(())
+}
+
+/// What was done, and what is to be told besides.
+type Outcome = (Plan, Vec<NoticeRecord>);
+
+fn carry_out(settings: &Settings, call: &Call) -> Result<Outcome, Failure> {
+    let mut notices = Vec::new();
+    let done = match Document::read(call.document.clone()) {
+        Ok(document) => match plan(call, settings, &document) {
+            Ok(plan) => apply::apply(plan, &document, &settings.config, &mut notices)?,
+            Err(why) => stand_aside(&call.document, &why.0, settings.config.strict, &mut notices)?,
+        },
+        Err(why) => stand_aside(&call.document, &why, settings.config.strict, &mut notices)?,
+    };
+    Ok((done, notices))
+}
+
+fn gave_up() -> Outcome {
+    let sentence = format!("prepare the restore: no end after {} s, a file system does not answer; left to the runtime", LONGEST.as_secs());
+    (Plan::default(), vec![NoticeRecord::new("restore-mountpoints", sentence)])
 }
 
 /// What every rule wants done for one document.
 ///
 /// # Errors
 /// The document cannot be read in one way only.
-pub fn plan(command: Command, flavour: Flavour, settings: &Settings, document: &Document, bundle: &Path) -> Result<Plan, NotUnderstood> {
+pub fn plan(call: &Call, settings: &Settings, document: &Document) -> Result<Plan, NotUnderstood> {
     let spec = Spec::parse(&document.bytes)?;
-    let host = host::look(command, flavour, &settings.config, &spec, bundle);
-    Ok(rules::plan(&Facts { command, flavour, config: &settings.config, spec: &spec, host: &host }))
+    let host = host::look(call, &settings.config, &spec);
+    Ok(rules::plan(&Facts::of(call, &settings.config, &spec, &host)))
 }
 
 /// Settings or a runtime that a stranger could have written.
@@ -62,11 +119,11 @@ fn untrusted_files(settings: &Settings, runtime: &Runtime) -> Vec<NoticeRecord> 
 }
 
 /// Leaves a document alone that is missing, unreadable or ambiguous: the runtime gives its own answer.
-fn stand_aside(path: &Path, why: &str, strict: bool, notices: &mut Vec<NoticeRecord>) -> Result<(), Failure> {
+fn stand_aside(path: &Path, why: &str, strict: bool, notices: &mut Vec<NoticeRecord>) -> Result<Plan, Failure> {
     let sentence = format!("understand {}: {why}; left as it is", path.display());
     if strict {
         return Err(Failure::new(sentence));
     }
     notices.push(NoticeRecord::new("config.json", sentence));
-    Ok(())
+    Ok(Plan::default())
 }

@@ -5,9 +5,11 @@
 //! different ways, so a member that matters must occur once and spelt exactly, or the document is [`NotUnderstood`] and nobody touches it.
 
 mod edit;
+mod id_mapping;
 mod object;
 
 pub use edit::{Edit, splice};
+pub use id_mapping::IdMapping;
 
 use object::{Fields, Object};
 use serde::de::MapAccess;
@@ -39,9 +41,13 @@ pub struct Spec<'a> {
     pub mounts: Vec<Mount<'a>>,
     /// `root.path`, relative to the bundle when not absolute.
     pub root_path: Option<Cow<'a, str>>,
+    pub root_readonly: bool,
     /// `None` without a `linux` object that has members: then there is no mount namespace either, and nothing whose propagation could be set.
     pub rootfs_propagation: Option<RootfsPropagation<'a>>,
     annotations: Option<&'a RawValue>,
+    masked_paths: Option<&'a RawValue>,
+    /// Of the container's user namespace.
+    ids: RawMappings<'a>,
 }
 
 /// One entry of `mounts`.
@@ -50,6 +56,7 @@ pub struct Mount<'a> {
     pub destination: Cow<'a, str>,
     pub source: Option<Cow<'a, str>>,
     pub options: Vec<OptionWord<'a>>,
+    raw: MountFields<'a>,
 }
 
 /// One string of a mount's `options` and where its literal stands, quotes included.
@@ -64,6 +71,12 @@ impl Mount<'_> {
     #[must_use]
     pub fn words(&self) -> Vec<&str> {
         self.options.iter().map(|option| &*option.text).collect()
+    }
+
+    /// Its `type`; empty when it has none.
+    #[must_use]
+    pub fn kind(&self) -> Cow<'_, str> {
+        string(self.raw.kind).ok().flatten().unwrap_or_default()
     }
 }
 
@@ -91,14 +104,25 @@ impl<'a> Spec<'a> {
         let text = std::str::from_utf8(bytes).map_err(|error| NotUnderstood(format!("invalid UTF-8 at byte {}", error.valid_up_to())))?;
         let Object(document) = serde_json::from_str::<Object<Document>>(text)?;
         let mounts = document.mounts.unwrap_or_default().into_iter().map(|Object(fields)| fields.read(text));
-        let linux = document.linux.map(|Object(linux)| linux.read(text)).transpose()?;
+        let linux = document.linux.map(|Object(linux)| linux).unwrap_or_default();
+        let (masked_paths, ids) = (linux.masked_paths, linux.ids);
+        let rootfs_propagation = linux.rootfs_propagation(text)?;
         Ok(Spec {
             text,
             mounts: mounts.collect::<Result<_, _>>()?,
+            root_readonly: document.root.as_ref().is_some_and(|Object(root)| root.readonly.is_some_and(|value| value.get() == "true")),
             root_path: document.root.map_or(Ok(None), |Object(root)| string(root.path))?,
-            rootfs_propagation: linux.flatten(),
+            rootfs_propagation,
             annotations: document.annotations,
+            masked_paths,
+            ids,
         })
+    }
+
+    /// `linux.maskedPaths`.
+    #[must_use]
+    pub fn masked_paths(&self) -> Vec<String> {
+        self.masked_paths.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
     }
 
     /// The value of one annotation; `None` also when it is no string or occurs twice: who opts out must do so clearly.
@@ -134,30 +158,41 @@ impl<'a> Fields<'a> for Document<'a> {
     }
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct MountFields<'a> {
     destination: Option<&'a RawValue>,
     source: Option<&'a RawValue>,
     options: Option<Vec<&'a RawValue>>,
+    kind: Option<&'a RawValue>,
+    ids: RawMappings<'a>,
+}
+
+/// `uidMappings` and `gidMappings`, read only when somebody asks whose root is whose.
+#[derive(Clone, Copy, Debug, Default)]
+struct RawMappings<'a> {
+    uids: Option<&'a RawValue>,
+    gids: Option<&'a RawValue>,
 }
 
 impl<'a> Fields<'a> for MountFields<'a> {
-    const NAMES: &'static [&'static str] = &["destination", "source", "options", "type"];
+    const NAMES: &'static [&'static str] = &["destination", "source", "options", "type", "uidMappings", "gidMappings"];
 
     fn read<A: MapAccess<'a>>(&mut self, index: usize, map: &mut A) -> Result<(), A::Error> {
         match index {
             0 => self.destination = map.next_value()?,
             1 => self.source = map.next_value()?,
             2 => self.options = map.next_value()?,
-            _ => drop(map.next_value::<serde::de::IgnoredAny>()?),
+            3 => self.kind = Some(map.next_value()?),
+            4 => self.ids.uids = Some(map.next_value()?),
+            _ => self.ids.gids = Some(map.next_value()?),
         }
         Ok(())
     }
 }
 
 impl<'a> MountFields<'a> {
-    fn read(self, text: &'a str) -> Result<Mount<'a>, NotUnderstood> {
-        let options = self.options.unwrap_or_default().into_iter().map(|raw| match string(Some(raw))? {
+    fn read(mut self, text: &'a str) -> Result<Mount<'a>, NotUnderstood> {
+        let options = self.options.take().unwrap_or_default().into_iter().map(|raw| match string(Some(raw))? {
             Some(word) => Ok(OptionWord { text: word, span: span(text, raw.get()) }),
             None => Err(NotUnderstood("a mount option is null".to_owned())),
         });
@@ -165,6 +200,7 @@ impl<'a> MountFields<'a> {
             destination: string(self.destination)?.unwrap_or_default(),
             source: string(self.source)?,
             options: options.collect::<Result<_, _>>()?,
+            raw: self,
         })
     }
 }
@@ -172,13 +208,17 @@ impl<'a> MountFields<'a> {
 #[derive(Default)]
 struct Root<'a> {
     path: Option<&'a RawValue>,
+    readonly: Option<&'a RawValue>,
 }
 
 impl<'a> Fields<'a> for Root<'a> {
-    const NAMES: &'static [&'static str] = &["path"];
+    const NAMES: &'static [&'static str] = &["path", "readonly"];
 
-    fn read<A: MapAccess<'a>>(&mut self, _: usize, map: &mut A) -> Result<(), A::Error> {
-        self.path = Some(map.next_value()?);
+    fn read<A: MapAccess<'a>>(&mut self, index: usize, map: &mut A) -> Result<(), A::Error> {
+        match index {
+            0 => self.path = Some(map.next_value()?),
+            _ => self.readonly = Some(map.next_value()?),
+        }
         Ok(())
     }
 }
@@ -186,25 +226,32 @@ impl<'a> Fields<'a> for Root<'a> {
 #[derive(Default)]
 struct Linux<'a> {
     rootfs_propagation: Option<&'a RawValue>,
+    masked_paths: Option<&'a RawValue>,
+    ids: RawMappings<'a>,
     /// Any member's name, as it stands in the text.
     member: Option<&'a str>,
 }
 
 impl<'a> Fields<'a> for Linux<'a> {
-    const NAMES: &'static [&'static str] = &["rootfsPropagation"];
+    const NAMES: &'static [&'static str] = &["rootfsPropagation", "maskedPaths", "uidMappings", "gidMappings"];
 
-    fn read<A: MapAccess<'a>>(&mut self, _: usize, map: &mut A) -> Result<(), A::Error> {
-        self.rootfs_propagation = Some(map.next_value()?);
+    fn read<A: MapAccess<'a>>(&mut self, index: usize, map: &mut A) -> Result<(), A::Error> {
+        match index {
+            0 => self.rootfs_propagation = Some(map.next_value()?),
+            1 => self.masked_paths = Some(map.next_value()?),
+            2 => self.ids.uids = Some(map.next_value()?),
+            _ => self.ids.gids = Some(map.next_value()?),
+        }
         Ok(())
     }
 
-    fn pass(&mut self, name: &'a str) {
+    fn see(&mut self, name: &'a str) {
         self.member.get_or_insert(name);
     }
 }
 
 impl<'a> Linux<'a> {
-    fn read(self, text: &'a str) -> Result<Option<RootfsPropagation<'a>>, NotUnderstood> {
+    fn rootfs_propagation(self, text: &'a str) -> Result<Option<RootfsPropagation<'a>>, NotUnderstood> {
         let at = match (self.rootfs_propagation, self.member) {
             (Some(value), _) => Place::Value(span(text, value.get())),
             (None, Some(member)) => Place::BeforeMember(span(text, member).start - 1),

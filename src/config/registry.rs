@@ -2,6 +2,7 @@
 
 use super::{Config, OnError};
 use crate::invocation::Flavour;
+use crate::mountpoint::Owner;
 use crate::rules;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -144,10 +145,62 @@ pub const SETTINGS: &[Setting] = &[
         },
         show: |config| string(&config.log.to_string_lossy()),
     },
+    Setting {
+        key: "create_from_image",
+        help: &[
+            "At a restore, create the mountpoints that only the checkpoint image asks for, too: those of mounts which the container's own processes",
+            "had made in a writable source. false: only those of mounts in config.json.",
+        ],
+        set: |config, value| {
+            config.create_from_image = read(value)?;
+            Ok(())
+        },
+        show: |config| config.create_from_image.to_string(),
+    },
+    Setting {
+        key: "create_sources",
+        help: &[
+            "At a restore, create missing sources of binds below these host directories, as directory or file after the mountpoint in the root file",
+            "system or what is mounted below. Elsewhere a missing source fails the restore.",
+        ],
+        set: |config, value| {
+            config.create_sources = absolute_paths(value)?;
+            Ok(())
+        },
+        show: |config| paths(&config.create_sources),
+    },
+    Setting {
+        key: "create_sources_owner",
+        help: &["Owner of such sources, as \"UID:GID\"; \"\" takes that of the mountpoint in the root file system, or else the container's root."],
+        set: |config, value| {
+            let word: String = read(value)?;
+            let ids = || word.split_once(':').and_then(|(uid, gid)| Some(Owner { uid: uid.parse().ok()?, gid: gid.parse().ok()? }));
+            config.create_sources_owner = if word.is_empty() { None } else { Some(ids().ok_or("\"UID:GID\" in numbers was expected")?) };
+            Ok(())
+        },
+        show: |config| string(&config.create_sources_owner.map_or(String::new(), |owner| format!("{}:{}", owner.uid, owner.gid))),
+    },
+    Setting {
+        key: "create_sources_mode",
+        help: &["Mode of such sources, in octal digits as \"0750\"; \"\" takes that of the mountpoint in the root file system, or else 0755 and 0644."],
+        set: |config, value| {
+            let word: String = read(value)?;
+            let mode = || u32::from_str_radix(&word, 8).ok().filter(|mode| *mode <= 0o1777);
+            config.create_sources_mode = if word.is_empty() { None } else { Some(mode().ok_or("octal digits up to \"1777\" were expected")?) };
+            Ok(())
+        },
+        show: |config| string(&config.create_sources_mode.map_or(String::new(), |mode| format!("{mode:04o}"))),
+    },
     rule_enabled::<0>("rules.slave-protected-binds.enabled"),
     rule_on_error::<0>("rules.slave-protected-binds.on_error"),
     rule_enabled::<1>("rules.may-detach-mounts.enabled"),
     rule_on_error::<1>("rules.may-detach-mounts.on_error"),
+    rule_enabled::<2>("rules.checkpointable-mounts.enabled"),
+    rule_on_error::<2>("rules.checkpointable-mounts.on_error"),
+    rule_enabled::<3>("rules.restore-mountpoints.enabled"),
+    rule_on_error::<3>("rules.restore-mountpoints.on_error"),
+    rule_enabled::<4>("rules.restore-dialect.enabled"),
+    rule_on_error::<4>("rules.restore-dialect.on_error"),
 ];
 
 const fn rule_enabled<const RULE: usize>(key: &'static str) -> Setting {

@@ -1,20 +1,24 @@
-//! `guard plan create`: the plan for a bundle, as text or JSON.
+//! `guard plan create` and `guard plan restore`: the plan for a bundle, as text or JSON.
 
-use super::{IDLE, Outcome, WOULD_CHANGE};
+use super::{IDLE, Outcome, WOULD_CHANGE, restore_plan};
 use crate::bundle::{Document, document_path};
+use crate::config::Settings;
 use crate::invocation::{self, Flavour};
 use crate::plan::{Action, Change, Plan, Step};
-use crate::{prepare, runtime, settings_files};
+use crate::prepare::{self, Call};
+use crate::{runtime, settings_files};
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// What create (and run) would do: each directory bind that overlaps a protected root, before and after, and what has no effect.
     Create(CreateArgs),
+    /// What restore would do: each mount that CRIU will restore, where its mountpoint must be on the host, whether it is there, and what is impossible.
+    Restore(RestoreArgs),
 }
 
 #[derive(Args)]
@@ -27,23 +31,70 @@ pub(super) struct CreateArgs {
     json: bool,
 }
 
-pub(super) fn run(Command::Create(args): &Command) -> Outcome {
+#[derive(Args)]
+pub(super) struct RestoreArgs {
+    /// The bundle; by default the working directory. It need not be complete.
+    #[arg(long, short, default_value = ".")]
+    bundle: PathBuf,
+    /// The directory of the checkpoint image; by default `checkpoint` in the working directory (runc) or in the bundle (crun).
+    #[arg(long)]
+    image_path: Option<PathBuf>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(command: &Command) -> Outcome {
     let settings = settings_files::read();
     if let Some(problem) = settings.problems.first() {
         bail!("{problem}");
     }
-    // Without a runtime on this machine one can still see what would be done in front of runc.
+    match command {
+        Command::Create(args) => create(args, &settings),
+        Command::Restore(args) => {
+            let flavour = flavour(&settings, &args.bundle)?;
+            restore_plan::run(&call(invocation::Command::Restore, flavour, &args.bundle, args.image_path.as_deref()), &settings, args.json)
+        }
+    }
+}
+
+fn create(args: &CreateArgs, settings: &Settings) -> Outcome {
+    let flavour = flavour(settings, &args.bundle)?;
+    let call = call(invocation::Command::Create, flavour, &args.bundle, None);
+    let document = Document::read(call.document.clone()).map_err(|why| anyhow!("read {}: {why}", call.document.display()))?;
+    let left = |why| anyhow!("understand {}: {why}; it would be left as it is", call.document.display());
+    let plan = prepare::plan(&call, settings, &document).map_err(left)?;
+    let bundle = args.bundle.display().to_string();
+    let printed = if args.json { json(&plan, flavour, &bundle)? } else { text(&plan, flavour, &bundle).context("write the plan")? };
+    Ok((printed, status(&plan)))
+}
+
+pub(super) fn status(plan: &Plan) -> std::ffi::c_int {
+    if plan.is_idle() { IDLE } else { WOULD_CHANGE }
+}
+
+/// Without a runtime on this machine one can still see what would be done in front of runc.
+fn flavour(settings: &Settings, bundle: &Path) -> anyhow::Result<Flavour> {
     let flavour = runtime::find(&settings.config).map_or(settings.config.flavour.unwrap_or(Flavour::Runc), |runtime| runtime.flavour);
     if flavour == Flavour::Unknown {
-        bail!("plan {}: the flavour of the runtime is not known, so its calls pass through; set flavour in the settings", args.bundle.display());
+        bail!("plan {}: the flavour of the runtime is not known, so its calls pass through; set flavour in the settings", bundle.display());
     }
-    let path = document_path(&args.bundle, None);
-    let document = Document::read(path.clone()).map_err(|why| anyhow!("read {}: {why}", path.display()))?;
-    let plan = prepare::plan(invocation::Command::Create, flavour, &settings, &document, &args.bundle)
-        .map_err(|why| anyhow!("understand {}: {why}; it would be left as it is", path.display()))?;
-    let status = if plan.is_idle() { IDLE } else { WOULD_CHANGE };
-    let bundle = args.bundle.display().to_string();
-    Ok((if args.json { json(&plan, flavour, &bundle)? } else { text(&plan, flavour, &bundle).context("write the plan")? }, status))
+    Ok(flavour)
+}
+
+/// The call that the runtime would get.
+fn call(command: invocation::Command, flavour: Flavour, bundle: &Path, image: Option<&Path>) -> Call {
+    let default_image = if flavour == Flavour::Crun { bundle.join("checkpoint") } else { PathBuf::from("checkpoint") };
+    Call {
+        command,
+        flavour,
+        bundle: bundle.to_owned(),
+        document: document_path(bundle, None),
+        // As it is spelt here, not as crun would take it, who enters the bundle first.
+        image: image.map_or(default_image, Path::to_owned),
+        work: None,
+        foreign_words: Vec::new(),
+    }
 }
 
 #[derive(Serialize)]
@@ -54,19 +105,22 @@ struct Report<'a> {
 }
 
 #[derive(Serialize)]
-struct Entry<'a> {
+pub(super) struct Entry<'a> {
     rule: &'a str,
-    /// `edit`, `sysctl`, `refuse`, `notice` or `keep`.
+    /// `edit`, `sysctl`, `create`, `remove`, `argv`, `refuse`, `notice` or `keep`.
     action: &'static str,
     #[serde(flatten)]
     change: Option<&'a Change>,
     why: &'a str,
 }
 
-fn entry(step: &Step) -> Entry<'_> {
+pub(super) fn entry(step: &Step) -> Entry<'_> {
     let action = match step.action {
         Action::EditSpec { .. } => "edit",
         Action::EnableSysctl { .. } => "sysctl",
+        Action::Create { .. } | Action::MakeDirectory { .. } => "create",
+        Action::RemoveDirectory { .. } => "remove",
+        Action::DropWords { .. } => "argv",
         Action::Refuse => "refuse",
         Action::Notice => "notice",
         Action::Keep => "keep",
@@ -89,14 +143,7 @@ pub fn json(plan: &Plan, flavour: Flavour, bundle: &str) -> serde_json::Result<S
 /// None that a plan can cause.
 pub fn text(plan: &Plan, flavour: Flavour, bundle: &str) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
-    for entry in plan.steps.iter().map(entry) {
-        writeln!(text, "{:<7} {}", entry.action, entry.why)?;
-        match entry.change {
-            Some(Change::Options { mount, before, after }) => writeln!(text, "        {mount}: {} -> {}", before.join(","), after.join(","))?,
-            Some(Change::Key { key, before, after }) => writeln!(text, "        {key}: {} -> {after}", before.as_deref().unwrap_or("unset"))?,
-            None => {}
-        }
-    }
+    write_steps(&mut text, plan)?;
     let verdict = if plan.refusal().is_some() {
         "the create would be refused"
     } else if plan.is_idle() {
@@ -106,4 +153,15 @@ pub fn text(plan: &Plan, flavour: Flavour, bundle: &str) -> Result<String, std::
     };
     writeln!(text, "{verdict} in {bundle} ({})", flavour.name())?;
     Ok(text)
+}
+
+/// A line for each step, and one more for what changes.
+pub(super) fn write_steps(text: &mut String, plan: &Plan) -> std::fmt::Result {
+    for entry in plan.steps.iter().map(entry) {
+        writeln!(text, "{:<7} {}", entry.action, entry.why)?;
+        if let Some(change) = entry.change {
+            writeln!(text, "        {change}")?;
+        }
+    }
+    Ok(())
 }

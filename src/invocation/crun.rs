@@ -1,7 +1,7 @@
 //! crun 1.8 to 1.29: glibc argp in order, that is getopt_long that stops at the first operand. Long options may be abbreviated, short ones
 //! clustered (`-dbX`), values joined or separate; a flag with `=` is an error.
 
-use super::{Grammar, OptionSpec, Scan, flag, valued};
+use super::{Grammar, OptionSpec, Scan, flag, foreign, valued};
 
 pub(super) const GRAMMAR: Grammar = Grammar {
     globals: &[
@@ -62,6 +62,7 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         flag(&["shell-job"]),
         flag(&["file-locks"]),
         flag(&["network-lock"]),
+        foreign(&["-no-subreaper"]), // containerd and dockerd (go-runc) write it for runc; crun's restore reaps nothing and has no such option
         ANSWERS[0],
         ANSWERS[1],
         ANSWERS[2],
@@ -85,6 +86,10 @@ fn scan_getopt<'a>(table: &'static [OptionSpec], words: &[&'a [u8]], scan: &mut 
         if word == b"--" {
             break;
         }
+        if table.iter().any(|option| option.foreign && option.names[0].as_bytes() == word) {
+            scan.foreign.push(words.len() - rest.len() - 1);
+            continue;
+        }
         match word.strip_prefix(b"--") {
             Some(long) => scan.options.push(long_option(table, long, &mut rest)?),
             None => short_options(table, &word[1..], &mut rest, &mut scan.options)?,
@@ -99,8 +104,9 @@ fn scan_getopt<'a>(table: &'static [OptionSpec], words: &[&'a [u8]], scan: &mut 
 fn long_option<'a>(table: &'static [OptionSpec], long: &'a [u8], rest: &mut impl Iterator<Item = &'a [u8]>) -> Option<(&'static str, &'a [u8])> {
     let name_end = long.iter().position(|b| *b == b'=');
     let name = &long[..name_end.unwrap_or(long.len())];
-    let mut candidates = table.iter().filter(|option| option.names[0].as_bytes().starts_with(name));
-    let exact = table.iter().find(|option| option.names[0].as_bytes() == name);
+    let own = table.iter().filter(|option| !option.foreign);
+    let mut candidates = own.clone().filter(|option| option.names[0].as_bytes().starts_with(name));
+    let exact = own.clone().find(|option| option.names[0].as_bytes() == name);
     let option = match (exact, candidates.next(), candidates.next()) {
         (Some(exact), ..) => exact,
         (None, Some(only), None) => only,

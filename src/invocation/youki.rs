@@ -1,7 +1,9 @@
 //! youki: clap. Options may stand before or after the id; `--name=value`, `-bX`, `-b=X`; no abbreviations; a second use of an option, and a
 //! separate value that starts with a dash, are errors of clap's.
 
-use super::{Grammar, OptionSpec, Scan, flag, valued};
+use super::{Command, Grammar, Invocation, OptionSpec, Scan, flag, valued};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
 pub(super) const GRAMMAR: Grammar = Grammar {
     globals: &[
@@ -37,6 +39,21 @@ pub(super) const GRAMMAR: Grammar = Grammar {
     restore_operands: 0,
     empty_bundle_is_cwd: false,
 };
+
+/// A `restore` that youki will refuse, read in any engine's spelling: all that matters is that nobody asks for help.
+pub(super) fn restore<'a>(words: &[&'a [u8]]) -> Option<Invocation<'a>> {
+    let asks_for_help = words.iter().any(|word| [b"--help".as_slice(), b"-h"].contains(word));
+    let id = words.last().filter(|id| !asks_for_help && !id.starts_with(b"-"))?;
+    Some(Invocation {
+        command: Command::Restore,
+        id: OsStr::from_bytes(id),
+        bundle: None,
+        config_file: None,
+        image_path: None,
+        work_path: None,
+        foreign_words: Vec::new(),
+    })
+}
 
 fn scan_clap<'a>(table: &'static [OptionSpec], words: &[&'a [u8]], scan: &mut Scan<'a>, stop_at_operand: bool) -> Option<()> {
     let mut rest = words.iter().copied();

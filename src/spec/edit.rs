@@ -1,7 +1,9 @@
 //! Edits of a document: spans of the original text and what replaces them.
 
-use super::{Mount, Place, RootfsPropagation};
+use super::{Mount, Place, RootfsPropagation, Spec, span};
 use crate::propagation::is_propagation_word;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use std::ops::Range;
 
 /// Replace `span` of the original text by `text`. An empty span inserts.
@@ -68,6 +70,45 @@ impl Mount<'_> {
             edits.push(Edit { span: last.span.end..last.span.end, text: format!("{separator}\"{word}\"") });
         }
         edits
+    }
+}
+
+impl Mount<'_> {
+    /// The edit after which the mount's destination is `path`; `None` where it has none.
+    #[must_use]
+    pub fn set_destination(&self, text: &str, path: &str) -> Option<Edit> {
+        replace(text, self.raw.destination, path)
+    }
+
+    /// The edit after which the mount's source is `path`; `None` where it has none.
+    #[must_use]
+    pub fn set_source(&self, text: &str, path: &str) -> Option<Edit> {
+        replace(text, self.raw.source, path)
+    }
+}
+
+fn replace(text: &str, value: Option<&RawValue>, by: &str) -> Option<Edit> {
+    Some(Edit { span: span(text, value?.get()), text: literal(by) })
+}
+
+/// A JSON string.
+fn literal(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+impl Spec<'_> {
+    /// The edit after which the document has, behind its other mounts, one tmpfs entry for each of `destinations`. `None` without mounts.
+    #[must_use]
+    pub fn append_tmpfs_mounts(&self, destinations: &[&str]) -> Option<Edit> {
+        #[derive(Deserialize)]
+        struct Document<'a> {
+            #[serde(borrow)]
+            mounts: Vec<&'a RawValue>,
+        }
+        let document: Document<'_> = serde_json::from_str(self.text).ok()?;
+        let at = span(self.text, document.mounts.last()?.get()).end;
+        let entry = |destination: &&str| format!(",{{\"destination\":{},\"type\":\"tmpfs\",\"source\":\"tmpfs\"}}", literal(destination));
+        Some(Edit { span: at..at, text: destinations.iter().map(entry).collect() })
     }
 }
 

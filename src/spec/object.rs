@@ -14,8 +14,8 @@ pub(super) trait Fields<'de>: Default {
     /// Reads the value of the member `NAMES[index]`.
     fn read<A: MapAccess<'de>>(&mut self, index: usize, map: &mut A) -> Result<(), A::Error>;
 
-    /// Sees the name of each member that is passed over, unless it is written with escapes.
-    fn pass(&mut self, _name: &'de str) {}
+    /// Sees the name of each member, known or not, unless it is written with escapes.
+    fn see(&mut self, _name: &'de str) {}
 }
 
 /// An object read by [`Fields`]; fails on a duplicate or a case variant of a member that matters.
@@ -40,12 +40,12 @@ impl<'de, T: Fields<'de>> Visitor<'de> for ObjectVisitor<T> {
         let mut fields = T::default();
         let mut seen = 0_u32;
         while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
+            if let Cow::Borrowed(name) = name {
+                fields.see(name);
+            }
             let Some(index) = T::NAMES.iter().position(|known| *known == name) else {
                 if let Some(known) = T::NAMES.iter().find(|known| go_reads_as(&name, known)) {
                     return Err(A::Error::custom(format_args!("the key {name:?}, which runc takes for {known:?} and crun does not")));
-                }
-                if let Cow::Borrowed(name) = name {
-                    fields.pass(name);
                 }
                 map.next_value::<IgnoredAny>()?;
                 continue;

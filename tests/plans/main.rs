@@ -5,8 +5,10 @@ mod lossless;
 mod properties;
 
 use runc_guard::config::Config;
+use runc_guard::host::spelling::Spelling;
 use runc_guard::host::{HostView, Root, Rootfs, Source};
 use runc_guard::invocation::{Command, Flavour};
+use runc_guard::paths;
 use runc_guard::plan::Plan;
 use runc_guard::rules::{self, Facts};
 use runc_guard::spec::{Spec, splice};
@@ -19,8 +21,16 @@ fn node(spec: &Spec<'_>, config: &Config) -> HostView {
         roots: config.protected_roots.iter().map(root).collect(),
         sources: spec.mounts.iter().map(source).collect(),
         rootfs: Some(Rootfs { is_mountpoint: true, mount_id: Some(7) }),
-        sysctl_to_enable: None,
+        spellings: spec.mounts.iter().map(spelling).collect(),
+        ..HostView::default()
     }
+}
+
+/// The root file systems of the recorded containers have `/var/run` as a symlink, as real images do.
+fn spelling(mount: &runc_guard::spec::Mount<'_>) -> Spelling {
+    let mountpoint = paths::lexical(Path::new("/"), Path::new(&*mount.destination));
+    let mountpoint = mountpoint.strip_prefix("/var/run").map_or(mountpoint.clone(), |below| Path::new("/run").join(below));
+    Spelling { mountpoint, source: None }
 }
 
 /// The recorded sources that are files.
@@ -37,7 +47,7 @@ fn source(mount: &runc_guard::spec::Mount<'_>) -> Option<Source> {
 fn plan(text: &str, flavour: Flavour, config: &Config) -> Plan {
     let spec = Spec::parse(text.as_bytes()).expect("a document that is understood");
     let host = node(&spec, config);
-    rules::plan(&Facts { command: Command::Create, flavour, config, spec: &spec, host: &host })
+    rules::plan(&Facts { command: Command::Create, flavour, config, spec: &spec, foreign_words: &[], host: &host })
 }
 
 fn rewritten(text: &str, flavour: Flavour, config: &Config) -> String {

@@ -1,0 +1,206 @@
+//! Looks at what a restore will need: the image, the sources of the binds, and each place where a mountpoint must be. Reads only.
+
+use super::spelling::Spelling;
+use crate::container_path::Tree;
+use crate::image_files;
+use crate::invocation::Flavour;
+use crate::mountpoint::{Base, Found, Kind, Owner};
+use crate::paths;
+use crate::prepare::Call;
+use crate::propagation::Bind;
+use crate::restored_mounts::{self, Content, Place, RestoredMount};
+use crate::spec::Spec;
+use nix::errno::Errno;
+use nix::sys::statvfs::{FsFlags, statvfs};
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// What a restore finds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoreView {
+    /// Why the image was not read; then `mounts` are those of config.json.
+    pub image_problem: Option<String>,
+    /// The mounts that CRIU will restore.
+    pub mounts: Vec<WantedMount>,
+    /// One entry for each mount of config.json; `None` for what is no bind.
+    pub sources: Vec<Option<BindSource>>,
+    /// Resolved, where it exists.
+    pub rootfs: PathBuf,
+    pub rootfs_is_read_only: bool,
+    /// What is at /tmp of a root file system that the container sees read-only.
+    pub tmp: Option<Found>,
+    /// The empty directory that crun leaves behind when it is killed during a restore.
+    pub stale_criu_root: Option<PathBuf>,
+    /// The work directory that crun will not find.
+    pub missing_work_directory: Option<PathBuf>,
+}
+
+/// A mount that CRIU will restore, and its mountpoint on the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedMount {
+    pub mount: RestoredMount,
+    /// Of the mountpoint; `None` when it cannot be known.
+    pub kind: Option<Kind>,
+    /// Where on the host the mountpoint must be, and what is there; `None` where CRIU restores it.
+    pub site: Option<(PathBuf, Found)>,
+}
+
+/// The source of a bind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BindSource {
+    /// Absolute; resolved, where it exists.
+    pub path: PathBuf,
+    pub state: SourceState,
+    /// Whether the container has the host's mounts below the source, too.
+    pub recursive: bool,
+    /// The container may not write there.
+    pub read_only: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceState {
+    Is(Kind),
+    /// `like`: what stands at the bind's mountpoint in the root file system.
+    Missing {
+        like: Option<(Kind, Owner, u32)>,
+    },
+    DanglingSymlink,
+    Unreadable(Errno),
+}
+
+/// Looks. `spellings` are those of the document's mounts.
+#[must_use]
+pub fn look(spec: &Spec<'_>, spellings: &[Spelling], call: &Call) -> RestoreView {
+    let rootfs = absolute(&call.bundle.join(spec.root_path.as_deref().unwrap_or("rootfs")));
+    let (restored, image_problem) = match image_files::read_mounts(&call.image) {
+        Ok(records) => (restored_mounts::of_image(&records, spec, spellings), None),
+        Err(why) => (restored_mounts::of_config(spec, spellings), Some(why)),
+    };
+    let sources = spec.mounts.iter().zip(spellings).map(|(mount, spelling)| source(mount, spelling, &rootfs, &call.bundle)).collect::<Vec<_>>();
+    let site = Sites { rootfs: &rootfs, sources: &sources };
+    let is_crun = call.flavour == Flavour::Crun;
+    RestoreView {
+        mounts: site.look(restored),
+        tmp: spec.root_readonly.then(|| look_below(&rootfs, true, Path::new("tmp"))),
+        rootfs_is_read_only: statvfs(&rootfs).is_ok_and(|found| found.flags().contains(FsFlags::ST_RDONLY)),
+        stale_criu_root: Some(call.bundle.join("criu-root")).filter(|path| is_crun && is_empty_directory(path)),
+        missing_work_directory: call.work.clone().filter(|path| is_crun && path.symlink_metadata().is_err()),
+        image_problem,
+        sources,
+        rootfs,
+    }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    super::resolve(path).or_else(|| std::path::absolute(path).ok()).unwrap_or_else(|| path.to_owned())
+}
+
+fn is_empty_directory(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|found| found.is_dir()) && std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+fn kind_of(found: &Metadata) -> Kind {
+    if found.is_dir() { Kind::Directory } else { Kind::File }
+}
+
+fn source(mount: &crate::spec::Mount<'_>, spelling: &Spelling, rootfs: &Path, bundle: &Path) -> Option<BindSource> {
+    let words = mount.words();
+    let bind = Bind::of(&words);
+    if bind == Bind::No {
+        return None;
+    }
+    let written = Path::new(mount.source.as_deref().unwrap_or_default());
+    let path = spelling.source.clone().unwrap_or_else(|| paths::lexical(&absolute(bundle), written));
+    let state = match path.symlink_metadata() {
+        Ok(found) if found.is_symlink() => path.metadata().map_or(SourceState::DanglingSymlink, |found| SourceState::Is(kind_of(&found))),
+        Ok(found) => SourceState::Is(kind_of(&found)),
+        Err(error) => match error.raw_os_error().map_or(Errno::EIO, Errno::from_raw) {
+            Errno::ENOENT => SourceState::Missing { like: likeness(rootfs, &spelling.mountpoint) },
+            errno => SourceState::Unreadable(errno),
+        },
+    };
+    let read_only = ["ro", "rro"].iter().any(|word| words.contains(word));
+    Some(BindSource { path, state, recursive: bind == Bind::Recursive, read_only })
+}
+
+/// Kind, owner and mode of what the root file system has at a mountpoint: podman gives a new volume those of the directory that it covers.
+fn likeness(rootfs: &Path, mountpoint: &Path) -> Option<(Kind, Owner, u32)> {
+    let below = mountpoint.strip_prefix("/").ok()?;
+    let found = rootfs.join(below).symlink_metadata().ok().filter(|found| !found.is_symlink())?;
+    Some((kind_of(&found), Owner { uid: found.uid(), gid: found.gid() }, found.mode() & 0o1777))
+}
+
+/// The trees in which mountpoints lie.
+struct Sites<'a> {
+    rootfs: &'a Path,
+    sources: &'a [Option<BindSource>],
+}
+
+impl Sites<'_> {
+    /// One tree after the other, so that one handle is open at a time.
+    fn look(&self, restored: Vec<RestoredMount>) -> Vec<WantedMount> {
+        let mut order: Vec<usize> = (0..restored.len()).collect();
+        order.sort_by_key(|index| restored[*index].place.as_ref().map(|place| self.number(place.tree)));
+        let mut wanted: Vec<Option<WantedMount>> = vec![None; restored.len()];
+        let mut open: Option<(Tree, Result<Base, Errno>)> = None;
+        for index in order {
+            let mount = &restored[index];
+            let site = mount.place.as_ref().and_then(|place| {
+                let (path, recursive) = self.root(place.tree)?;
+                if open.as_ref().is_none_or(|(tree, _)| *tree != place.tree) {
+                    open = Some((place.tree, Base::open(path, recursive)));
+                }
+                let (_, base) = open.as_ref()?;
+                Some((join(path, &place.below), found(base, place)))
+            });
+            wanted[index] = Some(WantedMount { kind: self.kind(mount), site, mount: mount.clone() });
+        }
+        wanted.into_iter().flatten().collect()
+    }
+
+    fn number(&self, tree: Tree) -> usize {
+        if let Tree::Source(index) = tree { index } else { self.sources.len() }
+    }
+
+    fn root(&self, tree: Tree) -> Option<(&Path, bool)> {
+        match tree {
+            Tree::Rootfs => Some((self.rootfs, true)),
+            Tree::Source(index) => self.sources.get(index)?.as_ref().map(|source| (source.path.as_path(), source.recursive)),
+            Tree::Fresh => None,
+        }
+    }
+
+    fn kind(&self, mount: &RestoredMount) -> Option<Kind> {
+        match &mount.content {
+            Content::Dumped => Some(Kind::Directory),
+            Content::MaskFile => Some(Kind::File),
+            Content::External { mount: Some(index), .. } => match self.sources.get(*index)?.as_ref()?.state {
+                SourceState::Is(kind) | SourceState::Missing { like: Some((kind, ..)) } => Some(kind),
+                _ => None,
+            },
+            Content::BindOf(place) => {
+                let (path, recursive) = self.root(place.tree)?;
+                if let Found::Is(kind) = look_below(path, recursive, &place.below) { Some(kind) } else { None }
+            }
+            Content::PartOfDumped | Content::External { mount: None, .. } => None,
+        }
+    }
+}
+
+fn join(path: &Path, below: &Path) -> PathBuf {
+    if below.as_os_str().is_empty() { path.to_owned() } else { path.join(below) }
+}
+
+fn found(base: &Result<Base, Errno>, place: &Place) -> Found {
+    match base {
+        Ok(base) => base.look(&place.below),
+        // The tree itself has to be made first.
+        Err(Errno::ENOENT) => Found::Missing { components: place.below.components().count(), read_only: false },
+        Err(errno) => Found::Unreadable(PathBuf::new(), *errno),
+    }
+}
+
+fn look_below(path: &Path, recursive: bool, below: &Path) -> Found {
+    found(&Base::open(path, recursive), &Place { tree: Tree::Fresh, below: below.to_owned() })
+}

@@ -1,0 +1,215 @@
+//! Which mounts CRIU will restore, and where on the host each of their mountpoints lies.
+//!
+//! CRIU restores the content of the file systems that it dumped, mountpoints included. What lies in the root file system or in an external
+//! mount (a bind that the runtime registered) is the host's: there each mountpoint must exist, as a directory or as a file, before CRIU looks
+//! (`criu/mount-v2.c`, `detect_is_dir`; <https://github.com/opencontainers/runc/issues/2748>).
+
+use crate::container_path::{Covers, Tree};
+use crate::criu_image::MountRecord;
+use crate::host::spelling::Spelling;
+use crate::paths;
+use crate::propagation::Bind;
+use crate::spec::Spec;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+/// A place on the host: below the root of a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub tree: Tree,
+    pub below: PathBuf,
+}
+
+/// What is mounted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A file system that CRIU dumped, whole.
+    Dumped,
+    /// A part of one, which may be a directory or a file.
+    PartOfDumped,
+    /// A bind of something in the root file system or in a source, made by the container itself.
+    BindOf(Place),
+    /// A bind that the runtime registered with CRIU under this key; `mount` is its index in `mounts` of config.json.
+    External { key: PathBuf, mount: Option<usize> },
+    /// A path that the runtime masked by a file.
+    MaskFile,
+}
+
+/// A mount that CRIU will restore.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoredMount {
+    /// In the container.
+    pub mountpoint: PathBuf,
+    /// `None`: its mountpoint is part of what CRIU restores.
+    pub place: Option<Place>,
+    pub content: Content,
+    /// config.json has a mount at this mountpoint.
+    pub listed: bool,
+    /// CRIU will want a source for the key, and the runtime will name none: `No mapping for … mountpoint`.
+    pub unmapped: bool,
+}
+
+/// By config.json alone, in its order: all that is known without an image. Mounts that the container's own processes made are not among them.
+#[must_use]
+pub fn of_config(spec: &Spec<'_>, spellings: &[Spelling]) -> Vec<RestoredMount> {
+    let mut covers = Covers::default();
+    let mut mounts = Vec::with_capacity(spellings.len());
+    for (index, (mount, Spelling { mountpoint, .. })) in spec.mounts.iter().zip(spellings).enumerate() {
+        let is_bind = Bind::of(&mount.words()) != Bind::No;
+        let (tree, below) = covers.seen_at(mountpoint);
+        let content = if is_bind { Content::External { key: mountpoint.clone(), mount: Some(index) } } else { Content::Dumped };
+        let place = on_host(tree, below, true);
+        mounts.push(RestoredMount { mountpoint: mountpoint.clone(), place, content, listed: true, unmapped: false });
+        covers.add(mountpoint.clone(), if is_bind { Tree::Source(index) } else { Tree::Fresh });
+    }
+    mounts
+}
+
+/// By CRIU's own records, parents first. The records are a tree (`criu_image` has checked that).
+#[must_use]
+pub fn of_image(records: &[MountRecord], spec: &Spec<'_>, spellings: &[Spelling]) -> Vec<RestoredMount> {
+    let keys = Keys::of(spec, spellings);
+    let by_id: HashMap<u32, &MountRecord> = records.iter().map(|record| (record.id, record)).collect();
+    let roots = host_roots(records, &by_id, &keys);
+    let mut places: HashMap<u32, Place> = HashMap::new();
+    let mut mounts = Vec::new();
+    for record in parents_first(records, &by_id) {
+        let content = content(record, &keys, &roots);
+        let own_place = match &content {
+            Content::External { mount: Some(index), .. } => Some(root_of(Tree::Source(*index))),
+            Content::BindOf(place) => Some(place.clone()),
+            _ => None,
+        };
+        places.extend(own_place.map(|place| (record.id, place)));
+        let Some(parent) = by_id.get(&record.parent) else { continue };
+        let listed = keys.lists(&record.mountpoint);
+        let place = places.get(&parent.id).and_then(|above| {
+            let below = record.mountpoint.strip_prefix(&parent.mountpoint).ok()?;
+            on_host(above.tree, &above.below.join(below), listed)
+        });
+        let unmapped = matches!(&content, Content::External { key, mount: None } if !keys.registers(key));
+        mounts.push(RestoredMount { mountpoint: record.mountpoint.clone(), place, content, listed, unmapped });
+    }
+    mounts
+}
+
+/// A mount whose root is a place on the host.
+struct HostRoot<'a> {
+    record: &'a MountRecord,
+    tree: Tree,
+}
+
+fn root_of(tree: Tree) -> Place {
+    Place { tree, below: PathBuf::new() }
+}
+
+/// The root file system and the external mounts, one for each source.
+fn host_roots<'a>(records: &'a [MountRecord], by_id: &HashMap<u32, &MountRecord>, keys: &Keys<'_>) -> Vec<HostRoot<'a>> {
+    let mut sources = HashSet::new();
+    let mut tree = |record: &MountRecord| {
+        if !by_id.contains_key(&record.parent) {
+            return Some(Tree::Rootfs);
+        }
+        let source = keys.find(record.external_key.as_ref()?)?;
+        sources.insert(source).then_some(Tree::Source(source))
+    };
+    records.iter().filter_map(|record| Some(HostRoot { record, tree: tree(record)? })).collect()
+}
+
+/// CRIU restores what is below its own file systems. In /proc, /sys and /dev of the bare root file system nothing is made for an image's word
+/// alone: there would be file systems above them that the image does not show.
+fn on_host(tree: Tree, below: &Path, listed: bool) -> Option<Place> {
+    let in_kernel_tree = ["proc", "sys", "dev"].iter().any(|name| below.starts_with(name) && below != Path::new(name));
+    let foreign = tree == Tree::Rootfs && in_kernel_tree && !listed;
+    (tree != Tree::Fresh && !foreign).then(|| Place { tree, below: below.to_owned() })
+}
+
+/// CRIU's number of tmpfs, under which it also has the device files of a /dev that is devtmpfs.
+const TMPFS: u32 = 5;
+const DEVTMPFS: u32 = 3;
+
+fn content(record: &MountRecord, keys: &Keys<'_>, roots: &[HostRoot<'_>]) -> Content {
+    let is_null_device = matches!(record.file_system, TMPFS | DEVTMPFS) && record.root == Path::new("/null");
+    match &record.external_key {
+        // runc registers masked files under the device's own path, crun under theirs.
+        Some(key) if key == Path::new("/dev/null") || (is_null_device && keys.find(key).is_none()) => Content::MaskFile,
+        Some(key) => Content::External { key: key.clone(), mount: keys.find(key) },
+        None => bind_of(record, roots).map_or_else(|| dumped(record), Content::BindOf),
+    }
+}
+
+fn dumped(record: &MountRecord) -> Content {
+    if record.root == Path::new("/") { Content::Dumped } else { Content::PartOfDumped }
+}
+
+/// The nearest host root on the same device that holds the mount's root.
+fn bind_of(record: &MountRecord, roots: &[HostRoot<'_>]) -> Option<Place> {
+    let holds = |root: &&HostRoot<'_>| root.record.device == record.device && record.root.starts_with(&root.record.root);
+    let root = roots.iter().filter(holds).max_by_key(|root| root.record.root.as_os_str().len())?;
+    let below = record.root.strip_prefix(&root.record.root).ok()?;
+    Some(Place { tree: root.tree, below: below.to_owned() })
+}
+
+fn parents_first<'a>(records: &'a [MountRecord], by_id: &HashMap<u32, &'a MountRecord>) -> Vec<&'a MountRecord> {
+    let mut depths: HashMap<u32, usize> = HashMap::new();
+    for record in records {
+        let mut chain = vec![record.id];
+        let mut above = record;
+        while let (None, Some(parent)) = (depths.get(&above.id), by_id.get(&above.parent)) {
+            above = parent;
+            chain.push(above.id);
+        }
+        let mut depth = depths.get(&above.id).copied().unwrap_or(0);
+        for id in chain.into_iter().rev() {
+            depth = *depths.entry(id).or_insert(depth) + 1;
+        }
+    }
+    let mut sorted: Vec<&MountRecord> = records.iter().collect();
+    sorted.sort_by_key(|record| depths.get(&record.id).copied());
+    sorted
+}
+
+/// Under which keys the runtime will name a source to CRIU.
+struct Keys<'a> {
+    /// Each bind's destination as it is written, cleaned and resolved: runtimes and versions register different ones of these.
+    mounts: HashMap<PathBuf, usize>,
+    mountpoints: HashSet<&'a Path>,
+    masked: Vec<String>,
+    /// On cgroup v1 runc binds each hierarchy below this mount and registers it.
+    cgroups: Vec<&'a Path>,
+}
+
+impl<'a> Keys<'a> {
+    fn of(spec: &Spec<'_>, spellings: &'a [Spelling]) -> Keys<'a> {
+        let mut mounts = HashMap::new();
+        let mut cgroups = Vec::new();
+        for (index, (mount, Spelling { mountpoint, .. })) in spec.mounts.iter().zip(spellings).enumerate() {
+            let written = PathBuf::from(&*mount.destination);
+            if Bind::of(&mount.words()) != Bind::No {
+                mounts.insert(paths::lexical(Path::new("/"), &written), index);
+                mounts.insert(written, index);
+                mounts.insert(mountpoint.clone(), index);
+            } else if mount.kind().starts_with("cgroup") {
+                cgroups.push(mountpoint.as_path());
+            }
+        }
+        let mountpoints = spellings.iter().map(|spelling| spelling.mountpoint.as_path()).collect();
+        Keys { mounts, mountpoints, masked: spec.masked_paths(), cgroups }
+    }
+
+    fn find(&self, key: &Path) -> Option<usize> {
+        self.mounts.get(key).copied()
+    }
+
+    fn lists(&self, mountpoint: &Path) -> bool {
+        self.mountpoints.contains(mountpoint)
+    }
+
+    /// Whether the runtime names a source for a key that is no bind of config.json.
+    fn registers(&self, key: &Path) -> bool {
+        self.masked.iter().any(|masked| Path::new(masked) == key) || self.cgroups.iter().any(|cgroup| key.starts_with(cgroup))
+    }
+}
+
+#[cfg(test)]
+mod tests;
