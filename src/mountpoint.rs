@@ -47,7 +47,10 @@ pub struct Owner {
 pub enum Found {
     Is(Kind),
     /// How many names at the end of the path are not there, and whether they cannot be made because the mount or the file system is read-only.
-    Missing { components: usize, read_only: bool },
+    Missing {
+        components: usize,
+        read_only: bool,
+    },
     /// The first symlink on the way, or at the end of it.
     Symlink(PathBuf),
     /// Something on the way that is no directory.

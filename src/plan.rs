@@ -91,7 +91,7 @@ impl fmt::Display for Change {
             Change::Created { created, kind, mode, owner } => {
                 let kind = if *kind == Kind::Directory { "directory" } else { "file" };
                 write!(f, "{created}: {kind}, mode {mode}, owner {owner}")
-            },
+            }
             Change::Removed { removed } => write!(f, "{removed}: removed"),
             Change::Dropped { dropped } => write!(f, "argv: without {}", dropped.join(" ")),
         }

@@ -33,6 +33,8 @@ pub enum Content {
     External { key: PathBuf, mount: Option<usize> },
     /// A path that the runtime masked by a file.
     MaskFile,
+    /// A path that the runtime masked by an empty directory.
+    MaskDirectory,
 }
 
 /// A mount that CRIU will restore.
@@ -133,6 +135,8 @@ fn content(record: &MountRecord, keys: &Keys<'_>, roots: &[HostRoot<'_>]) -> Con
     match &record.external_key {
         // runc registers masked files under the device's own path, crun under theirs.
         Some(key) if key == Path::new("/dev/null") || (is_null_device && keys.find(key).is_none()) => Content::MaskFile,
+        // crun since 1.22 masks every directory by this one, below its state folder.
+        Some(key) if key.ends_with(".empty-directory") => Content::MaskDirectory,
         Some(key) => Content::External { key: key.clone(), mount: keys.find(key) },
         None => bind_of(record, roots).map_or_else(|| dumped(record), Content::BindOf),
     }

@@ -52,13 +52,8 @@ type Rule = fn(&Facts<'_>) -> Vec<Step>;
 /// The steps of every rule that is switched on for this container.
 #[must_use]
 pub fn plan(facts: &Facts<'_>) -> Plan {
-    let rules: [Rule; NAMES.len()] = [
-        slave_protected_binds::steps,
-        may_detach_mounts::steps,
-        checkpointable_mounts::steps,
-        restore_mountpoints::steps,
-        restore_dialect::steps,
-    ];
+    let rules: [Rule; NAMES.len()] =
+        [slave_protected_binds::steps, may_detach_mounts::steps, checkpointable_mounts::steps, restore_mountpoints::steps, restore_dialect::steps];
     let wanted = |name: &str| facts.config.rule(name).enabled && !opted_out(name, facts.config, facts.spec);
     let steps = NAMES.iter().zip(rules).filter(|(name, _)| wanted(name)).flat_map(|(_, rule)| rule(facts));
     Plan { steps: steps.collect() }

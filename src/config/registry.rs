@@ -182,7 +182,9 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "create_sources_mode",
-        help: &["Mode of such sources, in octal digits as \"0750\"; \"\" takes that of the mountpoint in the root file system, or else 0755 and 0644."],
+        help: &[
+            "Mode of such sources, in octal digits as \"0750\"; \"\" takes that of the mountpoint in the root file system, or else 0755 and 0644.",
+        ],
         set: |config, value| {
             let word: String = read(value)?;
             let mode = || u32::from_str_radix(&word, 8).ok().filter(|mode| *mode <= 0o1777);

@@ -4,8 +4,8 @@ use super::Outcome;
 use super::plan::{Entry, entry, status, write_steps};
 use crate::bundle::Document;
 use crate::config::Settings;
-use crate::host::restore::{BindSource, RestoreView, SourceState, WantedMount};
 use crate::host;
+use crate::host::restore::{BindSource, RestoreView, SourceState, WantedMount};
 use crate::invocation::Flavour;
 use crate::mountpoint::{Found, Kind};
 use crate::plan::{Action, Plan};
@@ -65,7 +65,8 @@ pub(super) fn run(call: &Call, settings: &Settings, json: bool) -> Outcome {
     let host = host::look(call, &settings.config, &spec);
     let facts = Facts::of(call, &settings.config, &spec, &host);
     let plan = rules::plan(&facts);
-    let view = host.restore.as_ref().ok_or_else(|| anyhow!("plan {}: the rules for restore are switched off in the settings", call.bundle.display()))?;
+    let view =
+        host.restore.as_ref().ok_or_else(|| anyhow!("plan {}: the rules for restore are switched off in the settings", call.bundle.display()))?;
     let report = Report {
         bundle: &call.bundle,
         image: &call.image,
@@ -82,7 +83,7 @@ pub(super) fn run(call: &Call, settings: &Settings, json: bool) -> Outcome {
 fn mount_line<'a>(facts: &Facts<'_>, view: &RestoreView, wanted: &'a WantedMount) -> MountLine<'a> {
     let (state, why) = match (&wanted.site, rules::mountpoint_step(facts, view, wanted)) {
         (None, _) => ("restored", None),
-        (Some((_, Found::Missing { .. })), None) => ("impossible", Some("its bind source is missing".to_owned())),
+        (Some((_, Found::Missing { .. } | Found::Unreadable(..))), None) => ("impossible", Some("what it would lie in is missing".to_owned())),
         (Some(_), None) => ("exists", None),
         (Some(_), Some(step)) if matches!(step.action, Action::Create { .. }) => ("create", None),
         (Some(_), Some(step)) => ("impossible", Some(step.why)),

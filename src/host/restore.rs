@@ -27,6 +27,7 @@ pub struct RestoreView {
     pub sources: Vec<Option<BindSource>>,
     /// Resolved, where it exists.
     pub rootfs: PathBuf,
+    pub rootfs_is_missing: bool,
     pub rootfs_is_read_only: bool,
     /// What is at /tmp of a root file system that the container sees read-only.
     pub tmp: Option<Found>,
@@ -83,6 +84,7 @@ pub fn look(spec: &Spec<'_>, spellings: &[Spelling], call: &Call) -> RestoreView
     RestoreView {
         mounts: site.look(restored),
         tmp: spec.root_readonly.then(|| look_below(&rootfs, true, Path::new("tmp"))),
+        rootfs_is_missing: !rootfs.is_dir(),
         rootfs_is_read_only: statvfs(&rootfs).is_ok_and(|found| found.flags().contains(FsFlags::ST_RDONLY)),
         stale_criu_root: Some(call.bundle.join("criu-root")).filter(|path| is_crun && is_empty_directory(path)),
         missing_work_directory: call.work.clone().filter(|path| is_crun && path.symlink_metadata().is_err()),
@@ -173,7 +175,7 @@ impl Sites<'_> {
 
     fn kind(&self, mount: &RestoredMount) -> Option<Kind> {
         match &mount.content {
-            Content::Dumped => Some(Kind::Directory),
+            Content::Dumped | Content::MaskDirectory => Some(Kind::Directory),
             Content::MaskFile => Some(Kind::File),
             Content::External { mount: Some(index), .. } => match self.sources.get(*index)?.as_ref()?.state {
                 SourceState::Is(kind) | SourceState::Missing { like: Some((kind, ..)) } => Some(kind),

@@ -85,10 +85,14 @@ const SPELLINGS: &[(&str, &str, &str, &str)] = &[
     ("features", "-", "-", "-"),
     ("checkpoint --help", "-", "-", "-"),
     ("restore --lsm-mount-context", "-", "-", "-"),
-    ("restore --image-path I --work-path W --detach --pid-file P -no-subreaper --bundle B x", "restore x B", "-", "-"),
-    ("restore --bundle B --pid-file P --detach --image-path I --work-path B --tcp-established x", "restore x B", "restore x B", "-"),
-    ("restore -b B x y", "-", "restore x B", "-"),
-    ("restore x", "restore x .", "restore x .", "-"),
+    ("restore --image-path I --work-path W --detach --pid-file P -no-subreaper --bundle B x", "restore x B", "restore x B", "restore x ."),
+    ("restore --bundle B --pid-file P --detach --image-path I --work-path B --tcp-established x", "restore x B", "restore x B", "restore x ."),
+    ("restore -b B x y", "-", "restore x B", "restore y ."),
+    ("restore x", "restore x .", "restore x .", "restore x ."),
+    ("restore -no-subreaper -- x", "restore x .", "restore x .", "restore x ."),
+    ("restore ---no-subreaper x", "-", "-", "restore x ."),
+    ("restore x -no-subreaper", "restore x .", "restore x .", "-"),
+    ("restore x --help", "-", "restore x .", "-"),
 ];
 
 #[test]
@@ -99,6 +103,33 @@ fn every_spelling_is_read_as_the_runtime_reads_it() {
         assert_eq!(read(Flavour::Youki, line), *youki, "youki {line}");
         assert_eq!(read(Flavour::Unknown, line), "-", "unknown {line}");
     }
+}
+
+#[test]
+fn a_restore_says_where_its_image_is() {
+    let image = |flavour, line: &str| {
+        let call = parse(flavour, &words(line)).unwrap();
+        let shown = |path: PathBuf| path.display().to_string();
+        (shown(call.image_directory(flavour)), call.work_directory(flavour).map(shown))
+    };
+    let at = |image: &str, work: Option<&str>| (image.to_owned(), work.map(str::to_owned));
+    assert_eq!(image(Flavour::Runc, "restore --bundle B --image-path I --work-path W x"), at("I", Some("W")));
+    assert_eq!(image(Flavour::Crun, "restore --bundle B --image-path I --work-path W x"), at("B/I", Some("B/W")));
+    assert_eq!(image(Flavour::Crun, "restore --bundle B --image-path /I --work-path /W x"), at("/I", Some("/W")));
+    assert_eq!(image(Flavour::Runc, "restore --bundle B x"), at("checkpoint", None));
+    assert_eq!(image(Flavour::Crun, "restore --bundle B x"), at("B/checkpoint", None));
+    assert_eq!(image(Flavour::Crun, "restore x"), at("checkpoint", None));
+}
+
+#[test]
+fn foreign_words_are_those_that_stand_as_options() {
+    let foreign = |flavour, line: &str| parse(flavour, &words(line)).unwrap().foreign_words;
+    assert_eq!(foreign(Flavour::Crun, "--log L restore --detach -no-subreaper --bundle B x"), [5]);
+    assert_eq!(foreign(Flavour::Crun, "restore -no-subreaper -no-subreaper x"), [2, 3]);
+    assert_eq!(foreign(Flavour::Crun, "restore --work-path -no-subreaper x"), [] as [usize; 0], "a value");
+    assert_eq!(foreign(Flavour::Crun, "restore x -no-subreaper"), [] as [usize; 0], "an operand");
+    assert_eq!(foreign(Flavour::Runc, "restore -no-subreaper x"), [] as [usize; 0], "its own option");
+    assert!(parse(Flavour::Crun, &words("create -no-subreaper x")).is_none(), "of restore only");
 }
 
 #[test]

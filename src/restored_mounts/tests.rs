@@ -36,7 +36,8 @@ fn of_records(config: &str, records: &[MountRecord]) -> Vec<RestoredMount> {
 fn the_fixture_needs_what_its_description_says() {
     let image = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/criu-image/mountpoints-12.img")).unwrap();
     let mounts = of_records(CONFIG, &criu_image::mounts(&image).unwrap());
-    let expected = ["/dev Rootfs:dev", "/proc Rootfs:proc", "/sys Rootfs:sys", "/test Rootfs:test", "/test/lower/directory Source(2):lower/directory"];
+    let expected =
+        ["/dev Rootfs:dev", "/proc Rootfs:proc", "/sys Rootfs:sys", "/test Rootfs:test", "/test/lower/directory Source(2):lower/directory"];
     assert_eq!(on_the_host(&mounts), expected);
     assert_eq!(mounts.len(), 13, "all but the root");
     let masks = mounts.iter().filter(|mount| mount.content == Content::MaskFile).count();
@@ -47,7 +48,10 @@ fn the_fixture_needs_what_its_description_says() {
 fn without_an_image_the_configured_mounts_are_known() {
     let spec = Spec::parse(CONFIG.as_bytes()).unwrap();
     let mounts = of_config(&spec, &spellings(&spec));
-    assert_eq!(on_the_host(&mounts), ["/dev Rootfs:dev", "/proc Rootfs:proc", "/test Rootfs:test", "/test/lower/directory Source(2):lower/directory"]);
+    assert_eq!(
+        on_the_host(&mounts),
+        ["/dev Rootfs:dev", "/proc Rootfs:proc", "/test Rootfs:test", "/test/lower/directory Source(2):lower/directory"]
+    );
 }
 
 fn record(id: u32, parent: u32, device: u32, root: &str, mountpoint: &str, key: Option<&str>) -> MountRecord {
@@ -113,7 +117,8 @@ fn nothing_is_wanted_below_what_criu_dumps_or_in_the_kernels_trees() {
 
 #[test]
 fn a_child_listed_before_its_parent_is_hidden_by_it() {
-    let config = r#"{"mounts":[{"destination":"/a/b","source":"/child","options":["bind"]},{"destination":"/a","source":"/parent","options":["bind"]}]}"#;
+    let config =
+        r#"{"mounts":[{"destination":"/a/b","source":"/child","options":["bind"]},{"destination":"/a","source":"/parent","options":["bind"]}]}"#;
     let spec = Spec::parse(config.as_bytes()).unwrap();
     assert_eq!(on_the_host(&of_config(&spec, &spellings(&spec))), ["/a Rootfs:a", "/a/b Rootfs:a/b"]);
 }

@@ -149,6 +149,7 @@ impl<'a> Root<'a> {
         let owner = facts.spec.root_owner();
         match tree {
             Tree::Fresh => None,
+            Tree::Rootfs if view.rootfs_is_missing => None,
             Tree::Rootfs => Some(Root { path: &view.rootfs, recursive: true, read_only: false, owner, waits_for_its_source: false }),
             Tree::Source(index) => {
                 let BindSource { path, state, recursive, read_only } = view.sources.get(index)?.as_ref()?;

@@ -131,6 +131,9 @@ fn the_document_the_runtime_will_read_is_the_one_that_is_changed() {
         let node = node(runtime);
         for (line, expected) in TABLE {
             let argv = argv(&node, line);
+            if runtime == "youki" && line.starts_with("restore") {
+                continue; // it has none: `restoring.rs`
+            }
             node.assert_passes_through(node.guard(&argv).cwd(node.path("cwd")));
             let expected: Vec<&str> = Some(expected[column]).filter(|place| *place != NONE).into_iter().collect();
             assert_eq!(changed(&node), expected, "{runtime} {line}");
@@ -187,11 +190,17 @@ fn every_recorded_create_and_restore_changes_its_bundle() {
         let (name, node) = nodes.iter().find(|(name, _)| runtime.starts_with(name)).unwrap();
         let bundle = argv.iter().position(|word| word == "--bundle").unwrap() + 1;
         argv[bundle] = node.text("B");
-        // crun refuses the word (engines.md, section 8.4), so the call is its own business.
-        let expected = if *name == "crun" && argv.iter().any(|word| word == "-no-subreaper") { vec![] } else { vec!["B/config.json"] };
+        // The engine's own folders are no business of a test's.
+        for option in ["--work-path", "--log"] {
+            if let Some(at) = argv.iter().position(|word| word == option) {
+                argv[at + 1] = node.text("scratch/made/by/the/guard");
+            }
+        }
         let outcome = node.guard([""; 0]).argv(&argv).run();
+        // crun refuses the word (engines.md, section 8.4).
+        argv.retain(|word| *name != "crun" || word != "-no-subreaper");
         assert_eq!(outcome.reached().argv().len(), argv.len());
-        assert_eq!(changed(node), expected, "{argv:?}");
+        assert_eq!(changed(node), ["B/config.json"], "{argv:?}");
         seen += 1;
     }
     assert!(seen >= 25, "{seen} calls are recorded");

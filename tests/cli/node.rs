@@ -28,7 +28,7 @@ impl Node {
     pub fn with(runtime: &'static str) -> Node {
         let dir = tempfile::Builder::new().prefix("guard-cli.").tempdir().unwrap();
         let node = Node { dir, runtime };
-        for name in ["bin", "protected", "bundle", "bundle/rootfs", "empty", "scratch"] {
+        for name in ["bin", "protected", "bundle", "bundle/rootfs", "bundle/rootfs/host", "empty", "scratch"] {
             fs::create_dir(node.path(name)).unwrap();
         }
         RUNTIMES.iter().for_each(|name| install_fake_runtime(&node.path("bin").join(name)));
@@ -131,8 +131,15 @@ impl Node {
     /// Makes the call once through the guard and once with the runtime itself: both starts must be the same.
     #[track_caller]
     pub fn assert_passes_through(&self, call: Call) -> Outcome {
+        let argv = call.argv.clone();
+        self.assert_passes_through_as(call, &argv)
+    }
+
+    /// As [`Node::assert_passes_through`], where the runtime is to see `argv`.
+    #[track_caller]
+    pub fn assert_passes_through_as(&self, call: Call, argv: &[impl AsRef<[u8]>]) -> Outcome {
         let guarded = call.run();
-        let direct = call.program(self.runtime_path()).run();
+        let direct = call.program(self.runtime_path()).argv(argv).run();
         let (guarded_record, direct_record) = (guarded.reached(), direct.reached());
         assert!(guarded_record == direct_record, "without the guard (-) and with it (+): {:#?}", direct_record.differences(guarded_record));
         assert_eq!(guarded.status, direct.status);

@@ -18,6 +18,7 @@ fn log_to(node: &Node, log: impl std::fmt::Display) {
 #[test]
 fn a_change_is_one_line_with_container_rule_before_and_after() {
     let node = Node::new();
+    node.settings("rules.restore-mountpoints.enabled = false");
     let _mounts = PrivateMounts::as_on_a_real(&node);
     for (command, id) in [("create", "c1"), ("run", "c2"), ("restore", "-weird id\u{e9}")] {
         node.config(node.pinning());

@@ -7,7 +7,9 @@ use runc_guard::invocation::Flavour;
 use std::fmt::Write;
 
 fn printed(flavour: Flavour, policy: Policy) -> String {
-    let config = Config { policy, ..Config::default() };
+    let mut config = Config { policy, ..Config::default() };
+    // The policy is about pins; destinations are spelt as the kernel sees them under each.
+    config.rules[2].enabled = policy != Policy::Warn;
     let mut printed = String::new();
     for (name, text) in recorded_configs() {
         let plan = plan(&text, flavour, &config);

@@ -12,6 +12,10 @@ use std::path::{Path, PathBuf};
 const TMP_MODE: u32 = 0o1777;
 
 pub(super) fn steps(facts: &Facts<'_>, view: &RestoreView) -> Vec<Step> {
+    if view.rootfs_is_missing {
+        let why = format!("look at the root file system {}: ENOENT; no mountpoint in it is prepared", view.rootfs.display());
+        return vec![notice(why)];
+    }
     [tmp(facts, view), shadow_markers(facts, view), stale_criu_root(view)].into_iter().flatten().collect()
 }
 

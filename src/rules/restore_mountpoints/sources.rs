@@ -20,9 +20,7 @@ pub(super) fn is_created(facts: &Facts<'_>, view: &RestoreView, index: usize) ->
 fn step(facts: &Facts<'_>, view: &RestoreView, index: usize) -> Option<Step> {
     let source = view.sources.get(index)?.as_ref()?;
     let destination = &facts.spec.mounts.get(index)?.destination;
-    let says = |what: &str, cure: &str| {
-        Some(refuse(facts, format!("{destination}: its bind source {} {what} ({cure})", source.path.display())))
-    };
+    let says = |what: &str, cure: &str| Some(refuse(facts, format!("{destination}: its bind source {} {what} ({cure})", source.path.display())));
     match &source.state {
         SourceState::Is(_) => None,
         SourceState::DanglingSymlink => says("is a symlink that leads nowhere", "create what it should lead to"),

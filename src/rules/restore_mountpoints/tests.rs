@@ -23,6 +23,7 @@ fn view() -> RestoreView {
         mounts: Vec::new(),
         sources: vec![bind_source("/srv/data", directory.clone(), true, false), bind_source("/srv/sub", directory, false, true)],
         rootfs: PathBuf::from("/b/rootfs"),
+        rootfs_is_missing: false,
         rootfs_is_read_only: false,
         tmp: None,
         stale_criu_root: None,
@@ -37,8 +38,7 @@ fn wanted(mountpoint: &str, tree: Tree, below: &str, kind: Option<Kind>, found: 
         Tree::Source(0) => "/srv/data",
         _ => "/srv/sub",
     };
-    let mount =
-        RestoredMount { mountpoint: PathBuf::from(mountpoint), place: Some(place), content: Content::Dumped, listed: false, unmapped: false };
+    let mount = RestoredMount { mountpoint: PathBuf::from(mountpoint), place: Some(place), content: Content::Dumped, listed: false, unmapped: false };
     WantedMount { mount, kind, site: Some((Path::new(root).join(below), found)) }
 }
 
@@ -97,7 +97,10 @@ fn each_obstacle_is_named_with_both_paths_what_is_there_and_what_to_do() {
         (Found::Is(Kind::File), "where a file is (move it away, or bind another source)"),
         (Found::Symlink(PathBuf::from("x")), "and /srv/data/x is a symlink (put the thing itself there)"),
         (Found::NotADirectory(PathBuf::from("p")), "and /srv/data/p is no directory (move it away)"),
-        (Found::Missing { components: 1, read_only: true }, "where nothing is, on a read-only file system: EROFS (create it there, or make that writable)"),
+        (
+            Found::Missing { components: 1, read_only: true },
+            "where nothing is, on a read-only file system: EROFS (create it there, or make that writable)",
+        ),
         (Found::OtherMount(PathBuf::from("m")), "beneath what is mounted at /srv/data/m (unmount that, or run with CAP_SYS_ADMIN)"),
     ];
     for (found, end) in cases {
