@@ -168,7 +168,8 @@ fn parents_first<'a>(records: &'a [MountRecord], by_id: &HashMap<u32, &'a MountR
             depth = *depths.entry(id).or_insert(depth) + 1;
         }
     }
-    let mut sorted: Vec<&MountRecord> = records.iter().collect();
+    // CRIU writes the newest first.
+    let mut sorted: Vec<&MountRecord> = records.iter().rev().collect();
     sorted.sort_by_key(|record| depths.get(&record.id).copied());
     sorted
 }
