@@ -50,6 +50,19 @@ impl RuleConfig {
     }
 }
 
+/// What may be created at a restore.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoreConfig {
+    /// Also mountpoints that only the checkpoint image asks for.
+    pub create_from_image: bool,
+    /// Below these, missing sources of binds.
+    pub create_sources: Vec<PathBuf>,
+    /// `None`: derived.
+    pub create_sources_owner: Option<Owner>,
+    /// `None`: derived.
+    pub create_sources_mode: Option<u32>,
+}
+
 /// The settings in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -66,14 +79,7 @@ pub struct Config {
     pub force_rro: bool,
     pub allow_opt_out: Vec<String>,
     pub log: PathBuf,
-    /// Whether mountpoints are created that only the checkpoint image asks for.
-    pub create_from_image: bool,
-    /// Below these, missing sources of binds are created at a restore.
-    pub create_sources: Vec<PathBuf>,
-    /// `None`: derived.
-    pub create_sources_owner: Option<Owner>,
-    /// `None`: derived.
-    pub create_sources_mode: Option<u32>,
+    pub restore: RestoreConfig,
     /// One entry for each rule, in the order of [`rules::NAMES`].
     pub rules: [RuleConfig; rules::NAMES.len()],
 }
@@ -105,10 +111,7 @@ impl Default for Config {
             force_rro: false,
             allow_opt_out: Vec::new(),
             log: PathBuf::from("/var/log/runc-guard.log"),
-            create_from_image: true,
-            create_sources: Vec::new(),
-            create_sources_owner: None,
-            create_sources_mode: None,
+            restore: RestoreConfig { create_from_image: true, create_sources: Vec::new(), create_sources_owner: None, create_sources_mode: None },
             rules: rules::NAMES.map(RuleConfig::default_of),
         }
     }

@@ -152,10 +152,10 @@ pub const SETTINGS: &[Setting] = &[
             "had made in a writable source. false: only those of mounts in config.json.",
         ],
         set: |config, value| {
-            config.create_from_image = read(value)?;
+            config.restore.create_from_image = read(value)?;
             Ok(())
         },
-        show: |config| config.create_from_image.to_string(),
+        show: |config| config.restore.create_from_image.to_string(),
     },
     Setting {
         key: "create_sources",
@@ -164,10 +164,10 @@ pub const SETTINGS: &[Setting] = &[
             "system or what is mounted below. Elsewhere a missing source fails the restore.",
         ],
         set: |config, value| {
-            config.create_sources = absolute_paths(value)?;
+            config.restore.create_sources = absolute_paths(value)?;
             Ok(())
         },
-        show: |config| paths(&config.create_sources),
+        show: |config| paths(&config.restore.create_sources),
     },
     Setting {
         key: "create_sources_owner",
@@ -175,10 +175,10 @@ pub const SETTINGS: &[Setting] = &[
         set: |config, value| {
             let word: String = read(value)?;
             let ids = || word.split_once(':').and_then(|(uid, gid)| Some(Owner { uid: uid.parse().ok()?, gid: gid.parse().ok()? }));
-            config.create_sources_owner = if word.is_empty() { None } else { Some(ids().ok_or("\"UID:GID\" in numbers was expected")?) };
+            config.restore.create_sources_owner = if word.is_empty() { None } else { Some(ids().ok_or("\"UID:GID\" in numbers was expected")?) };
             Ok(())
         },
-        show: |config| string(&config.create_sources_owner.map_or(String::new(), |owner| format!("{}:{}", owner.uid, owner.gid))),
+        show: |config| string(&config.restore.create_sources_owner.map_or(String::new(), |owner| format!("{}:{}", owner.uid, owner.gid))),
     },
     Setting {
         key: "create_sources_mode",
@@ -188,10 +188,11 @@ pub const SETTINGS: &[Setting] = &[
         set: |config, value| {
             let word: String = read(value)?;
             let mode = || u32::from_str_radix(&word, 8).ok().filter(|mode| *mode <= 0o1777);
-            config.create_sources_mode = if word.is_empty() { None } else { Some(mode().ok_or("octal digits up to \"1777\" were expected")?) };
+            config.restore.create_sources_mode =
+                if word.is_empty() { None } else { Some(mode().ok_or("octal digits up to \"1777\" were expected")?) };
             Ok(())
         },
-        show: |config| string(&config.create_sources_mode.map_or(String::new(), |mode| format!("{mode:04o}"))),
+        show: |config| string(&config.restore.create_sources_mode.map_or(String::new(), |mode| format!("{mode:04o}"))),
     },
     rule_enabled::<0>("rules.slave-protected-binds.enabled"),
     rule_on_error::<0>("rules.slave-protected-binds.on_error"),

@@ -82,7 +82,7 @@ pub fn look(spec: &Spec<'_>, spellings: &[Spelling], call: &Call) -> RestoreView
     let site = Sites { rootfs: &rootfs, sources: &sources };
     let is_crun = call.flavour == Flavour::Crun;
     RestoreView {
-        mounts: site.look(restored),
+        mounts: site.look(&restored),
         tmp: spec.root_readonly.then(|| look_below(&rootfs, true, Path::new("tmp"))),
         rootfs_is_missing: !rootfs.is_dir(),
         rootfs_is_read_only: statvfs(&rootfs).is_ok_and(|found| found.flags().contains(FsFlags::ST_RDONLY)),
@@ -141,7 +141,7 @@ struct Sites<'a> {
 
 impl Sites<'_> {
     /// One tree after the other, so that one handle is open at a time.
-    fn look(&self, restored: Vec<RestoredMount>) -> Vec<WantedMount> {
+    fn look(&self, restored: &[RestoredMount]) -> Vec<WantedMount> {
         let mut order: Vec<usize> = (0..restored.len()).collect();
         order.sort_by_key(|index| restored[*index].place.as_ref().map(|place| self.number(place.tree)));
         let mut wanted: Vec<Option<WantedMount>> = vec![None; restored.len()];

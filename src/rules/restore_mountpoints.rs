@@ -96,7 +96,7 @@ pub fn mountpoint_step(facts: &Facts<'_>, view: &RestoreView, wanted: &WantedMou
             says("where nothing is, on a read-only file system: EROFS".to_owned(), "create it there, or make that writable")
         }
         (Found::Missing { .. }, _) if in_kernel_tree(path) => says("where nothing is".to_owned(), "nothing is created in /proc, /sys and /dev"),
-        (Found::Missing { .. }, _) if !wanted.mount.listed && !facts.config.create_from_image => {
+        (Found::Missing { .. }, _) if !wanted.mount.listed && !facts.config.restore.create_from_image => {
             says("where nothing is; only the image asks for it".to_owned(), "create it, or set create_from_image")
         }
         (Found::Missing { .. }, _) if !wanted.mount.listed && root.read_only => {

@@ -36,7 +36,7 @@ fn step(facts: &Facts<'_>, view: &RestoreView, index: usize) -> Option<Step> {
 /// The allowed directory above `path`, and the path below it.
 fn prefix(facts: &Facts<'_>, path: &Path) -> Option<(PathBuf, PathBuf)> {
     let below = |prefix: &PathBuf| Some((prefix.clone(), path.strip_prefix(prefix).ok()?.to_owned()));
-    facts.config.create_sources.iter().find_map(below).filter(|(_, below)| !below.as_os_str().is_empty())
+    facts.config.restore.create_sources.iter().find_map(below).filter(|(_, below)| !below.as_os_str().is_empty())
 }
 
 /// What the root file system has at the mountpoint tells, and so does a mount below it.
@@ -57,8 +57,8 @@ fn create(facts: &Facts<'_>, index: usize, source: &BindSource, base: PathBuf, b
     };
     let default_mode = if kind == Kind::Directory { DIRECTORY_MODE } else { FILE_MODE };
     let inside = facts.spec.mounts.get(index).map_or_else(|| facts.spec.root_owner(), |mount| facts.spec.root_owner_in(mount));
-    let owner: Owner = facts.config.create_sources_owner.or(like.map(|(owner, _)| owner)).unwrap_or(inside);
-    let mode = facts.config.create_sources_mode.or(like.map(|(_, mode)| mode)).unwrap_or(default_mode);
+    let owner: Owner = facts.config.restore.create_sources_owner.or(like.map(|(owner, _)| owner)).unwrap_or(inside);
+    let mode = facts.config.restore.create_sources_mode.or(like.map(|(_, mode)| mode)).unwrap_or(default_mode);
     let inodes = below.components().count();
     let change = created(&source.path, kind, mode, Some(owner));
     let creation = Creation { base, recursive: true, below, kind, mode, owner, inodes, optional: false };

@@ -123,7 +123,8 @@ fn an_image_alone_may_not_ask_for_everything() {
     let mut listed = read_only;
     listed.mounts[0].mount.listed = true;
     assert_eq!(refusals(listed), [] as [String; 0], "config.json asks for it, too");
-    let distrusting = Config { create_from_image: false, ..Config::default() };
+    let mut distrusting = Config::default();
+    distrusting.restore.create_from_image = false;
     let refused = steps_with(&distrusting, one(MISSING), Command::Restore);
     assert!(refused[0].action == Action::Refuse && refused[0].why.contains("create_from_image"));
     let kernel = RestoreView { sources: vec![bind_source("/dev", SourceState::Is(Kind::Directory), true, false), None], ..one(MISSING) };
@@ -171,7 +172,8 @@ fn all_missing_sources_are_named_and_nothing_is_wanted_in_them() {
 
 #[test]
 fn allowed_sources_are_created_after_what_they_were() {
-    let config = Config { create_sources: vec![PathBuf::from("/srv")], ..Config::default() };
+    let mut config = Config::default();
+    config.restore.create_sources = vec![PathBuf::from("/srv")];
     let like = Some((Kind::File, Owner { uid: 1, gid: 2 }, 0o640));
     let steps = steps_with(&config, without_sources(like), Command::Restore);
     let made: Vec<_> = steps.iter().filter_map(creation).map(|made| (made.base.join(&made.below), made.kind, made.mode, made.owner.uid)).collect();
@@ -183,8 +185,9 @@ fn allowed_sources_are_created_after_what_they_were() {
     assert_eq!(made, [(at("/srv/data"), Kind::Directory, 0o755, 7), (at("/srv/data/x"), Kind::Directory, 0o755, 7)]);
     assert!(steps.iter().any(|step| step.why.contains("nothing tells whether it was a directory or a file")), "/srv/sub");
 
-    let given = Config { create_sources_owner: Some(Owner { uid: 3, gid: 4 }), create_sources_mode: Some(0o700), ..config };
-    let steps = steps_with(&given, without_sources(like), Command::Restore);
+    config.restore.create_sources_owner = Some(Owner { uid: 3, gid: 4 });
+    config.restore.create_sources_mode = Some(0o700);
+    let steps = steps_with(&config, without_sources(like), Command::Restore);
     assert_eq!(creation(&steps[0]).map(|made| (made.owner.uid, made.mode)), Some((3, 0o700)));
 }
 
