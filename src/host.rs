@@ -27,7 +27,7 @@ pub struct HostView {
     pub rootfs: Option<Rootfs>,
     /// The sysctl file that exists and reads 0.
     pub sysctl_to_enable: Option<PathBuf>,
-    /// How the kernel will see each mount of the document; empty when no rule asks.
+    /// How the kernel will see each mount of the document; empty when no rule asks, and at create and run when all are spelt so.
     pub spellings: Vec<Spelling>,
     pub restore: Option<RestoreView>,
 }
@@ -76,9 +76,12 @@ pub fn look(call: &Call, config: &Config, spec: &Spec<'_>) -> HostView {
         look_for_pins(&mut view, call, config, spec);
     }
     let prepares_restore = is_restore && (config.rule("restore-mountpoints").enabled || config.rule("restore-dialect").enabled);
-    if prepares_restore || (config.rule("checkpointable-mounts").enabled && call.flavour != Flavour::Youki) {
+    let respells = config.rule("checkpointable-mounts").enabled && call.flavour != Flavour::Youki;
+    if prepares_restore || respells {
         let known: Vec<Option<&Path>> = view.sources.iter().map(|source| Some(source.as_ref()?.path.as_path())).collect();
-        view.spellings = spelling::look(spec, &call.bundle, &known);
+        if is_restore || !spelling::is_plain(spec, &call.bundle, &known) {
+            view.spellings = spelling::look(spec, &call.bundle, &known);
+        }
     }
     if prepares_restore {
         view.restore = Some(restore::look(spec, &view.spellings, call));

@@ -8,7 +8,7 @@ use crate::spec::{Mount, Spec};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat};
 use nix::sys::stat::Mode;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -25,8 +25,7 @@ pub struct Spelling {
 /// One entry for each mount of the document. `known_sources` are sources that have been resolved already.
 #[must_use]
 pub fn look(spec: &Spec<'_>, bundle: &Path, known_sources: &[Option<&Path>]) -> Vec<Spelling> {
-    let rootfs = spec.root_path.as_deref().and_then(|path| open_tree(&bundle.join(path)));
-    let mut trees = Trees { rootfs, sources: HashMap::new(), spellings: Vec::with_capacity(spec.mounts.len()) };
+    let mut trees = Trees::of(spec, bundle);
     let mut covers = Covers::default();
     for (index, mount) in spec.mounts.iter().enumerate() {
         let is_bind = Bind::of(&mount.words()) != Bind::No;
@@ -39,6 +38,52 @@ pub fn look(spec: &Spec<'_>, bundle: &Path, known_sources: &[Option<&Path>]) -> 
     trees.spellings
 }
 
+/// Whether every bind is spelt already as the kernel will see it, as nearly all are; asked in a few system calls, because every container start
+/// does. `false` may also mean that this was not to be found out so fast.
+#[must_use]
+pub fn is_plain(spec: &Spec<'_>, bundle: &Path, known_sources: &[Option<&Path>]) -> bool {
+    let mut rootfs: Option<Option<OwnedFd>> = None;
+    let mut covers: BTreeMap<&str, bool> = BTreeMap::new();
+    for (index, mount) in spec.mounts.iter().enumerate() {
+        let destination = &*mount.destination;
+        let is_bind = mount.options.iter().any(|option| option.text == "bind" || option.text == "rbind");
+        if is_bind {
+            let known = known_sources.get(index).copied().flatten();
+            if !is_clean(destination) || !is_plain_source(mount, known) {
+                return false;
+            }
+            let mut above = parents(destination).filter_map(|parent| covers.get(parent)).peekable();
+            // Mounts that the runtime makes anew hold no symlinks. Where they themselves stand behind one, they hide more than they seem to, and
+            // what they hide holds none either, as is looked for here.
+            let is_in_fresh = above.peek().is_some();
+            if above.any(|is_bind| *is_bind) {
+                return false;
+            }
+            let rootfs = rootfs.get_or_insert_with(|| spec.root_path.as_deref().and_then(|path| open_tree(&bundle.join(path))));
+            if !is_in_fresh && rootfs.as_ref().is_some_and(|rootfs| has_symlinks(rootfs, Path::new(&destination[1..]))) {
+                return false;
+            }
+        }
+        covers.insert(destination, is_bind);
+    }
+    true
+}
+
+/// The directories above a clean path, the nearest first, without the root.
+fn parents(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/').rev().map(|(end, _)| &path[..end]).filter(|parent| !parent.is_empty())
+}
+
+fn is_clean(path: &str) -> bool {
+    path.len() > 1 && path.starts_with('/') && path[1..].split('/').all(|part| !matches!(part, "" | "." | ".."))
+}
+
+fn is_plain_source(mount: &Mount<'_>, known: Option<&Path>) -> bool {
+    let source = mount.source.as_deref().unwrap_or_default();
+    let is_known = known.is_some_and(|known| known.as_os_str() == source);
+    is_known || source.starts_with("/proc/") || (source.starts_with('/') && !has_symlinks(AT_FDCWD, Path::new(source)))
+}
+
 /// The trees in which symlinks can lie. Their entries are read relative to a handle and never opened; a race can only spoil a spelling.
 struct Trees {
     rootfs: Option<OwnedFd>,
@@ -48,6 +93,11 @@ struct Trees {
 }
 
 impl Trees {
+    fn of(spec: &Spec<'_>, bundle: &Path) -> Trees {
+        let rootfs = spec.root_path.as_deref().and_then(|path| open_tree(&bundle.join(path)));
+        Trees { rootfs, sources: HashMap::new(), spellings: Vec::with_capacity(spec.mounts.len()) }
+    }
+
     /// Most paths hold no symlink, which the kernel says in one call.
     fn resolve(&mut self, destination: &Path, covers: &Covers) -> PathBuf {
         let clean = paths::lexical(Path::new("/"), destination);

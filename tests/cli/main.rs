@@ -3,8 +3,15 @@
 
 mod bundles;
 mod call;
+mod checkpoint_image;
 mod node;
 mod record;
+mod restore_container;
+mod restore_dialect;
+mod restore_image;
+mod restore_preparations;
+mod restore_refused;
+mod restore_sources;
 
 mod documents;
 mod inheritance;
@@ -14,6 +21,7 @@ mod policy;
 mod private_mounts;
 mod random;
 mod reporting;
+mod restoring;
 mod runtime_choice;
 mod settings;
 mod special_files;
