@@ -63,11 +63,11 @@ fn carry_out(action: &Action) -> Outcome {
 fn create(creation: &Creation) -> Outcome {
     let Creation { base, recursive, below, kind, mode, owner, .. } = creation;
     let inode = NewInode { kind: *kind, mode: *mode, owner: *owner };
-    let created = Base::open(base, *recursive).map_err(|errno| format!("{errno:?}")).and_then(|base| base.create(below, &inode));
+    let created = Base::open(base, *recursive).map_err(|errno| format!("open it: {errno:?}")).and_then(|base| base.create(below, &inode));
     match created {
         Ok(true) => Outcome::Done,
         Ok(false) => Outcome::Without,
-        Err(why) => Outcome::Failed(format!("create {}: {why}; create it as a {kind:?} by hand", base.join(below).display())),
+        Err(why) => Outcome::Failed(format!("prepare {}: {why}; create {} by hand", base.display(), base.join(below).display())),
     }
 }
 

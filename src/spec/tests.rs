@@ -127,3 +127,37 @@ fn an_annotation_counts_only_when_it_is_clear() {
         assert_eq!(value(unclear), None, "{unclear}");
     }
 }
+
+#[test]
+fn a_path_is_replaced_in_its_own_quotes() {
+    let text = r#"{"mounts":[{"source" : "\u0061/b", "destination":"/x/"},{"type":"tmpfs"}]}"#;
+    let spec = parse(text).unwrap();
+    let edits = [spec.mounts[0].set_destination(text, "/x").unwrap(), spec.mounts[0].set_source(text, "/q\"\n").unwrap()];
+    assert_eq!(splice(text, &edits).concat(), r#"{"mounts":[{"source" : "/q\"\n", "destination":"/x"},{"type":"tmpfs"}]}"#);
+    assert!(spec.mounts[1].set_destination(text, "/x").is_none() && spec.mounts[1].set_source(text, "/x").is_none());
+    assert_eq!((spec.mounts[0].kind(), spec.mounts[1].kind()), (Cow::from(""), Cow::from("tmpfs")));
+}
+
+#[test]
+fn tmpfs_mounts_are_appended_behind_the_last_mount() {
+    let appended = |text: &str| parse(text).unwrap().append_tmpfs_mounts(&["/a", "/\"b"]).map(|edit| splice(text, &[edit]).concat());
+    let two = r#",{"destination":"/a","type":"tmpfs","source":"tmpfs"},{"destination":"/\"b","type":"tmpfs","source":"tmpfs"}"#;
+    assert_eq!(appended(r#"{"mounts":[{}, { } ],"root":null}"#), Some(format!(r#"{{"mounts":[{{}}, {{ }}{two} ],"root":null}}"#)));
+    assert_eq!(appended(r#"{"mounts":[]}"#), None);
+    assert_eq!(appended(r#"{"mounts":null}"#), None);
+    assert_eq!(appended("{}"), None);
+}
+
+#[test]
+fn rootfs_propagation_finds_a_place_beside_members_that_are_read_for_a_restore() {
+    for (before, after) in [
+        (r#"{"linux":{"uidMappings":[]}}"#, r#"{"linux":{"rootfsPropagation":"rslave","uidMappings":[]}}"#),
+        (r#"{"linux":{"maskedPaths":["/m"],"a":1}}"#, r#"{"linux":{"rootfsPropagation":"rslave","maskedPaths":["/m"],"a":1}}"#),
+    ] {
+        let spec = parse(before).unwrap();
+        assert_eq!(splice(before, &[spec.rootfs_propagation.unwrap().set(before, "rslave")]).concat(), after);
+    }
+    assert_eq!(parse(r#"{"linux":{"maskedPaths":["/m","/n"]}}"#).unwrap().masked_paths(), ["/m", "/n"]);
+    assert!(parse(r#"{"root":{"path":"r","readonly":true}}"#).unwrap().root_readonly);
+    assert!(!parse(r#"{"root":{"path":"r","readonly":false}}"#).unwrap().root_readonly);
+}
