@@ -8,7 +8,7 @@ use crate::spec::{Mount, Spec};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat};
 use nix::sys::stat::Mode;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -43,28 +43,23 @@ pub fn look(spec: &Spec<'_>, bundle: &Path, known_sources: &[Option<&Path>]) -> 
 #[must_use]
 pub fn is_plain(spec: &Spec<'_>, bundle: &Path, known_sources: &[Option<&Path>]) -> bool {
     let mut rootfs: Option<Option<OwnedFd>> = None;
-    let mut covers: BTreeMap<&str, bool> = BTreeMap::new();
+    let mut binds: BTreeSet<&str> = BTreeSet::new();
     for (index, mount) in spec.mounts.iter().enumerate() {
-        let destination = &*mount.destination;
-        let is_bind = mount.options.iter().any(|option| option.text == "bind" || option.text == "rbind");
-        if is_bind {
-            let known = known_sources.get(index).copied().flatten();
-            if !is_clean(destination) || !is_plain_source(mount, known) {
-                return false;
-            }
-            let mut above = parents(destination).filter_map(|parent| covers.get(parent)).peekable();
-            // Mounts that the runtime makes anew hold no symlinks. Where they themselves stand behind one, they hide more than they seem to, and
-            // what they hide holds none either, as is looked for here.
-            let is_in_fresh = above.peek().is_some();
-            if above.any(|is_bind| *is_bind) {
-                return false;
-            }
-            let rootfs = rootfs.get_or_insert_with(|| spec.root_path.as_deref().and_then(|path| open_tree(&bundle.join(path))));
-            if !is_in_fresh && rootfs.as_ref().is_some_and(|rootfs| has_symlinks(rootfs, Path::new(&destination[1..]))) {
-                return false;
-            }
+        if !mount.options.iter().any(|option| option.text == "bind" || option.text == "rbind") {
+            continue;
         }
-        covers.insert(destination, is_bind);
+        let destination = &*mount.destination;
+        let known = known_sources.get(index).copied().flatten();
+        // Below another bind, the symlinks of its source count.
+        if !is_clean(destination) || !is_plain_source(mount, known) || parents(destination).any(|parent| binds.contains(parent)) {
+            return false;
+        }
+        // Of the root file system alone: a fresh mount on the way can only hide symlinks.
+        let rootfs = rootfs.get_or_insert_with(|| spec.root_path.as_deref().and_then(|path| open_tree(&bundle.join(path))));
+        if rootfs.as_ref().is_some_and(|rootfs| has_symlinks(rootfs, Path::new(&destination[1..]))) {
+            return false;
+        }
+        binds.insert(destination);
     }
     true
 }
@@ -151,3 +146,6 @@ fn same_file(path: &Path, other: &Path) -> bool {
     let identity = |path: &Path| std::fs::metadata(path).map(|found| (found.dev(), found.ino())).ok();
     identity(path).is_some_and(|found| identity(other) == Some(found))
 }
+
+#[cfg(test)]
+mod tests;

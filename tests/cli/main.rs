@@ -8,8 +8,10 @@ mod node;
 mod record;
 mod restore_container;
 mod restore_dialect;
+mod restore_hostile;
 mod restore_image;
 mod restore_preparations;
+mod restore_races;
 mod restore_refused;
 mod restore_sources;
 

@@ -3,7 +3,6 @@
 use crate::call::Call;
 use crate::checkpoint_image::CheckpointImage;
 use crate::node::{Node, set_mode};
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Deref;
@@ -133,11 +132,6 @@ pub fn rbind(destination: impl AsRef<str>, source: impl AsRef<Path>) -> String {
 
 pub fn tmpfs(destination: &str) -> String {
     mount(destination, "tmpfs", "tmpfs", &["nosuid"])
-}
-
-/// What `strings` of one member of a line of the guard's own log are.
-pub fn members(line: &Value, of: &str, member: &str) -> Vec<String> {
-    line[of].as_array().unwrap().iter().filter_map(|entry| Some(entry[member].as_str()?.to_owned())).collect()
 }
 
 /// The inodes below some directories, by lstat(2).
