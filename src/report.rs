@@ -127,8 +127,9 @@ pub fn append_line(path: &Path, line: &[u8], mode: u32) {
     }
 }
 
-/// Control characters as escapes, so that a hostile path cannot add lines of its own.
-fn one_line(text: &str) -> String {
+/// Control characters as escapes, so that a hostile path cannot add lines of its own, or reach a terminal.
+#[must_use]
+pub fn one_line(text: &str) -> String {
     let escape = |c: char| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { c.escape_default().collect() } else { String::from(c) };
     text.chars().map(escape).collect()
 }

@@ -6,6 +6,7 @@ use crate::config::Settings;
 use crate::invocation::{self, Flavour};
 use crate::plan::{Action, Change, Plan, Step};
 use crate::prepare::{self, Call};
+use crate::report::one_line;
 use crate::{runtime, settings_files};
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand};
@@ -158,9 +159,9 @@ pub fn text(plan: &Plan, flavour: Flavour, bundle: &str) -> Result<String, std::
 /// A line for each step, and one more for what changes.
 pub(super) fn write_steps(text: &mut String, plan: &Plan) -> std::fmt::Result {
     for entry in plan.steps.iter().map(entry) {
-        writeln!(text, "{:<7} {}", entry.action, entry.why)?;
+        writeln!(text, "{:<7} {}", entry.action, one_line(entry.why))?;
         if let Some(change) = entry.change {
-            writeln!(text, "        {change}")?;
+            writeln!(text, "        {}", one_line(&change.to_string()))?;
         }
     }
     Ok(())

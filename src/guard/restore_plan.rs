@@ -10,6 +10,7 @@ use crate::invocation::Flavour;
 use crate::mountpoint::{Found, Kind};
 use crate::plan::{Action, Plan};
 use crate::prepare::Call;
+use crate::report::one_line;
 use crate::restored_mounts::Content;
 use crate::rules::{self, Facts};
 use crate::spec::Spec;
@@ -120,10 +121,10 @@ fn text(report: &Report<'_>, plan: &Plan) -> Result<String, std::fmt::Error> {
             }
         };
         let external = external_key.map_or(String::new(), |key| format!(", external as {}", key.display()));
-        writeln!(text, "mount   {}: {what}{external}", mountpoint.display())?;
+        writeln!(text, "mount   {}", one_line(&format!("{}: {what}{external}", mountpoint.display())))?;
     }
     for SourceLine { destination, source, is } in &report.sources {
-        writeln!(text, "source  {destination}: {}: {is}", source.display())?;
+        writeln!(text, "source  {}", one_line(&format!("{destination}: {}: {is}", source.display())))?;
     }
     write_steps(&mut text, plan)?;
     let verdict = if plan.refusal().is_some() {

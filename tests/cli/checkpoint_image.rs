@@ -35,7 +35,7 @@ impl CheckpointImage {
     pub fn new() -> CheckpointImage {
         let mountpoint = "/".to_owned();
         CheckpointImage {
-            mounts: vec![Mount { id: 1, parent: 999, file_system: UNSUPPORTED, device: 101, root: "/ct/rootfs".to_owned(), mountpoint, key: None }],
+            mounts: vec![Mount { id: 1, parent: 0, file_system: UNSUPPORTED, device: 101, root: "/ct/rootfs".to_owned(), mountpoint, key: None }],
         }
     }
 
@@ -60,10 +60,24 @@ impl CheckpointImage {
         self.with(of.file_system, Some(of.device), &format!("{}/{below}", of.root), at, None)
     }
 
-    fn with(mut self, file_system: u32, device: Option<u32>, root: &str, at: &str, key: Option<&str>) -> CheckpointImage {
+    /// A tmpfs at each of these places, all on the mount that is seen at `on` now.
+    pub fn tmpfs_each(self, on: &str, places: impl Iterator<Item = String>) -> CheckpointImage {
+        let parent = self.seen_at(on);
+        places.fold(self, |image, at| image.push(parent, TMPFS, None, "/", &at, None))
+    }
+
+    fn with(self, file_system: u32, device: Option<u32>, root: &str, at: &str, key: Option<&str>) -> CheckpointImage {
+        let parent = self.seen_at(at);
+        self.push(parent, file_system, device, root, at, key)
+    }
+
+    fn seen_at(&self, at: &str) -> u32 {
+        let above = self.mounts.iter().filter(|mount| Path::new(at).starts_with(&mount.mountpoint));
+        above.max_by_key(|mount| mount.mountpoint.len()).unwrap().id
+    }
+
+    fn push(mut self, parent: u32, file_system: u32, device: Option<u32>, root: &str, at: &str, key: Option<&str>) -> CheckpointImage {
         let id = u32::try_from(self.mounts.len()).unwrap() + 1;
-        let above = self.mounts.iter().rev().filter(|mount| Path::new(at).starts_with(&mount.mountpoint));
-        let parent = above.max_by_key(|mount| mount.mountpoint.len()).unwrap().id;
         let (root, mountpoint, key) = (root.to_owned(), at.to_owned(), key.map(str::to_owned));
         self.mounts.push(Mount { id, parent, file_system, device: device.unwrap_or(100 + id), root, mountpoint, key });
         self
