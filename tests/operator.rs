@@ -182,3 +182,12 @@ fn help_names_the_commands_and_the_word_guard_alone_is_ours() {
     assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0));
     assert!(Path::new("/bin/true").exists());
 }
+
+#[test]
+fn a_hostile_path_reaches_no_terminal() {
+    let node = Node::new("");
+    node.edit("\"/host\"", r#""/ho\u001b[2Jst\nrefuse  /forged""#);
+    let (_, text) = node.plan(&[]);
+    assert!(!text.contains('\u{1b}') && !text.lines().any(|line| line.starts_with("refuse")), "{text}");
+    assert!(text.contains(r"/ho\u{1b}[2Jst\nrefuse"), "{text}");
+}
