@@ -218,7 +218,7 @@ pub fn clone_mount(file: BorrowedFd) -> Result<OwnedFd, Errno> {
 
 /// What tests of this crate do to the world: mounts, and system calls that are refused.
 #[cfg(test)]
-pub mod staging {
+pub(crate) mod staging {
     use super::{CString, Errno, c_int, c_long, c_path};
     use std::path::Path;
 
@@ -229,6 +229,13 @@ pub mod staging {
         let (kind, options) = (text(kind)?, text(options)?);
         // SAFETY: NUL-terminated strings that outlive the call.
         Errno::result(unsafe { libc::mount(source.as_ptr(), at.as_ptr(), kind.as_ptr(), flags, options.as_ptr().cast()) }).map(drop)
+    }
+
+    /// umount2(2), even of a mount in use.
+    pub fn unmount(at: &Path) -> Result<(), Errno> {
+        let at = c_path(at)?;
+        // SAFETY: a NUL-terminated path.
+        Errno::result(unsafe { libc::umount2(at.as_ptr(), libc::MNT_DETACH) }).map(drop)
     }
 
     /// From now on, and for ever, `calls` answer `errno` in this thread and in those that it starts: seccomp(2).

@@ -68,7 +68,7 @@ pub struct NewInode {
     pub kind: Kind,
     /// The permission bits. As they are here, when the thread's umask is 0: [`crate::deadline::within`].
     pub mode: u32,
-    /// A directory with the set-group-ID bit gives its own group instead, as it does when the runtime creates: inode(7).
+    /// A directory with the set-group-ID bit gives its own group instead, and a new directory the bit too, as when the runtime creates: inode(7).
     pub owner: Owner,
 }
 
@@ -95,13 +95,18 @@ impl Base {
     /// `path` is an absolute path of the host whose symlinks are resolved.
     ///
     /// # Errors
-    /// `ELOOP` when there is a symlink at the end of `path` or on the way, `EINVAL` when it is relative or has `..` or a NUL byte, else the errno
-    /// of openat2(2).
+    /// `ELOOP` when there is a symlink at the end of `path` or on the way, `EINVAL` when it is relative or has `..` or a NUL byte, `EOPNOTSUPP`
+    /// when there is no /proc, else the errno of openat2(2).
     pub fn open(path: &Path, recursive: bool) -> Result<Base, Errno> {
+        // Without it pathrs 0.2.6 panics on the first error: it looks there for a name to put into its message. No runtime works without it either.
+        if !has_procfs() {
+            return Err(Errno::EOPNOTSUPP);
+        }
         let below_root = path.strip_prefix("/").map_err(|_| Errno::EINVAL)?;
         let mut root = without_symlinks(Root::open("/").map_err(|error| errno(&error))?);
-        if !names(below_root)?.is_empty() {
-            root = enter(&root, below_root)?;
+        let names = names(below_root)?;
+        if !names.is_empty() {
+            root = enter(&root, &path_of(&names))?;
         }
         if recursive {
             return Ok(Base { root, confined_to: None });
@@ -154,11 +159,11 @@ impl Base {
         match self.walk(&names) {
             Ok(Reached { inode: directory, count, .. }) if count < names.len() => match make(directory, &names[count..], inode, labels) {
                 // Somebody was faster: what it is decides.
-                Err(Errno::EEXIST) => expect(inode.kind, self.look(below)),
+                Err(Errno::EEXIST) => expect(inode.kind, &self.look(below)),
                 made => made.map(|()| true),
             },
-            Ok(Reached { kind, .. }) => expect(inode.kind, Found::Is(kind)),
-            Err(found) => expect(inode.kind, found),
+            Ok(Reached { kind, .. }) => expect(inode.kind, &Found::Is(kind)),
+            Err(found) => expect(inode.kind, &found),
         }
     }
 
@@ -214,7 +219,7 @@ fn make(mut directory: Root, names: &[&OsStr], inode: &NewInode, labels: Labels)
     create(&directory, last, inode.kind, inode.mode)
 }
 
-/// One inode. Not `Root::mkdir_all` for a row of directories: it opens each for reading through /proc, which may be missing.
+/// One inode. Not `Root::mkdir_all` for a row of directories: it opens the first for reading, through /proc, and gives all the same mode.
 fn create(directory: &Root, name: &OsStr, kind: Kind, mode: u32) -> Result<(), Errno> {
     let mode = Permissions::from_mode(mode & 0o7777);
     let inode = match kind {
@@ -225,16 +230,16 @@ fn create(directory: &Root, name: &OsStr, kind: Kind, mode: u32) -> Result<(), E
 }
 
 /// Whether `found` will do where nothing is created: `Ok(false)`, as [`Base::create`] says it.
-fn expect(kind: Kind, found: Found) -> Result<bool, Errno> {
+fn expect(kind: Kind, found: &Found) -> Result<bool, Errno> {
     match found {
-        Found::Is(found) if found == kind => Ok(false),
+        Found::Is(found) if *found == kind => Ok(false),
         Found::Is(Kind::Directory) => Err(Errno::EISDIR),
         Found::Is(Kind::File) | Found::NotADirectory(_) => Err(Errno::ENOTDIR),
         // It was there a moment ago.
         Found::Missing { .. } => Err(Errno::EEXIST),
         Found::Symlink(_) => Err(Errno::ELOOP),
         Found::OtherMount(_) => Err(Errno::EXDEV),
-        Found::Unreadable(_, errno) => Err(errno),
+        Found::Unreadable(_, errno) => Err(*errno),
     }
 }
 
@@ -245,6 +250,11 @@ fn names(path: &Path) -> Result<Vec<&OsStr>, Errno> {
         _ => Err(Errno::EINVAL),
     };
     path.components().map(name).collect()
+}
+
+fn has_procfs() -> bool {
+    // The entry, not what it leads to: another PID namespace's /proc does not know this process.
+    std::fs::symlink_metadata("/proc/self").is_ok()
 }
 
 fn path_of(names: &[&OsStr]) -> PathBuf {
@@ -278,4 +288,4 @@ fn errno(error: &Error) -> Errno {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -51,3 +51,94 @@ impl Drop for Inherited {
         let _ = self.0.write(b"");
     }
 }
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::mountpoint::tests::scratch::{DIRECTORY, Tree};
+    use std::fs;
+    use std::sync::mpsc;
+
+    // A thread's name is a file of procfs that reads back what was written, and an empty write empties it: as fscreate does.
+    const SEAM: &str = "/proc/thread-self/comm";
+
+    fn labels(fscreate: &Path) -> Labels<'_> {
+        Labels { xattr: "user.runc-guard.label", fscreate }
+    }
+
+    fn name_of_this_thread() -> String {
+        fs::read_to_string(SEAM).unwrap().trim_end().to_owned()
+    }
+
+    fn handle(path: &Path) -> File {
+        OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path).unwrap()
+    }
+
+    #[test]
+    pub fn the_label_of_a_directory_is_set_and_taken_back() {
+        let tree = Tree::new();
+        let directory = tree.make_dirs("labelled");
+        xattr::set(&directory, "user.runc-guard.label", b"container_t:s0").unwrap();
+        let seam = labels(Path::new(SEAM));
+        let inherited = Inherited::from(handle(&directory), seam);
+        assert_eq!((inherited.is_some(), name_of_this_thread().as_str()), (true, "container_t:s0"));
+        drop(inherited);
+        assert_eq!(name_of_this_thread(), "", "taken back");
+    }
+
+    /// Creates a long row of directories, and says whether, while some were made and others not, the thread that makes them had the label.
+    fn is_labelled_while_creating(tree: &Tree, round: usize) -> bool {
+        let below = format!("labelled/{round}{}", "/n".repeat(500));
+        let (first, last) = (tree.path(&format!("labelled/{round}")), tree.path(&below));
+        let (tell, told) = mpsc::channel();
+        let mut seen = false;
+        std::thread::scope(|scope| {
+            let create = || {
+                tell.send(nix::unistd::gettid()).unwrap();
+                assert_eq!(tree.base().ensure(Path::new(&below), &DIRECTORY, labels(Path::new(SEAM))), Ok(true));
+                assert_eq!(name_of_this_thread(), "", "taken back");
+            };
+            let creator = scope.spawn(create);
+            let comm = format!("/proc/self/task/{}/comm", told.recv().unwrap());
+            while !seen && !creator.is_finished() {
+                let name = if first.exists() { fs::read_to_string(&comm).unwrap_or_default() } else { String::new() };
+                seen = name == "container_t:s0\n" && !last.exists();
+            }
+        });
+        seen
+    }
+
+    #[test]
+    pub fn the_label_is_there_while_something_is_created() {
+        let tree = Tree::new();
+        xattr::set(tree.make_dirs("labelled"), "user.runc-guard.label", b"container_t:s0").unwrap();
+        assert!((0..50).any(|round| is_labelled_while_creating(&tree, round)));
+    }
+
+    #[test]
+    fn a_directory_without_a_label_changes_nothing() {
+        let tree = Tree::new();
+        let before = name_of_this_thread();
+        assert_ne!(before, "");
+        assert!(Inherited::from(handle(&tree.source()), labels(Path::new(SEAM))).is_none());
+        assert_eq!(tree.base().ensure(Path::new("a"), &DIRECTORY, labels(Path::new(SEAM))), Ok(true));
+        assert_eq!(name_of_this_thread(), before, "nothing written, nothing taken back");
+    }
+
+    #[test]
+    fn only_procfs_takes_a_label_and_none_is_no_error() {
+        let tree = Tree::new();
+        xattr::set(tree.source(), "user.runc-guard.label", b"container_t:s0").unwrap();
+        let plain = tree.outside().join("fscreate");
+        fs::write(&plain, "untouched").unwrap();
+        let link = tree.outside().join("link");
+        std::os::unix::fs::symlink(SEAM, &link).unwrap();
+        let before = name_of_this_thread();
+        for (number, fscreate) in [plain.as_path(), &link, Path::new("/proc/thread-self/no-such-file")].into_iter().enumerate() {
+            assert!(Inherited::from(handle(&tree.source()), labels(fscreate)).is_none());
+            assert_eq!(tree.base().ensure(Path::new(&number.to_string()), &DIRECTORY, labels(fscreate)), Ok(true));
+        }
+        assert_eq!(fs::read(plain).unwrap(), b"untouched");
+        assert_eq!(name_of_this_thread(), before);
+    }
+}

@@ -45,8 +45,8 @@ impl Drop for ActingFor {
     fn drop(&mut self) {
         setfsuid(self.uid);
         setfsgid(self.gid);
-        // After setfsuid, which raises all of the permitted capabilities that have to do with files. It only takes away what was not there, so it
-        // cannot be refused.
+        // After setfsuid, which raises all of the permitted capabilities that have to do with files. What was in effect is permitted, so this cannot
+        // be refused.
         let _ = caps::set(None, CapSet::Effective, &self.effective);
     }
 }

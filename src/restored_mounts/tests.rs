@@ -130,3 +130,59 @@ fn a_child_listed_before_its_parent_is_hidden_by_it() {
     let spec = Spec::parse(config.as_bytes()).unwrap();
     assert_eq!(on_the_host(&of_config(&spec, &spellings(&spec))), ["/a Rootfs:a", "/a/b Rootfs:a/b"]);
 }
+
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A tree of mounts: each on one before it, at a place below it, of one of a few devices and with a key or none.
+    fn records() -> impl Strategy<Value = Vec<MountRecord>> {
+        let part = prop::sample::select(vec!["a", "b", "proc", "dev"]);
+        let below = prop::collection::vec(part.clone(), 0..3).prop_map(|parts| parts.join("/"));
+        let root = prop::collection::vec(part, 0..3).prop_map(|parts| format!("/{}", parts.join("/")));
+        let key = prop::option::of(prop::sample::select(vec!["/a", "/a/b", "/dev/null", "/elsewhere"]));
+        let mount = (any::<prop::sample::Index>(), below, 1_u32..4, root, key);
+        prop::collection::vec(mount, 0..12).prop_map(|mounts| {
+            let mut records = vec![record(1, 0, 1, "/", "/", None)];
+            for (id, (parent, below, device, root, key)) in (2..).zip(mounts) {
+                let parent = parent.get(&records);
+                let mountpoint = if below.is_empty() { parent.mountpoint.clone() } else { parent.mountpoint.join(below) };
+                records.push(record(id, parent.id, device, &root, mountpoint.to_str().unwrap(), key));
+            }
+            records.reverse();
+            records
+        })
+    }
+
+    const TWO_BINDS: &str =
+        r#"{"mounts":[{"destination":"/a","source":"/s","options":["bind"]},{"destination":"/a/b","source":"/t","options":["rbind"]}]}"#;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2048))]
+
+        #[test]
+        fn places_are_below_host_trees_only(records in records()) {
+            let mounts = of_records(TWO_BINDS, &records);
+            prop_assert_eq!(mounts.len(), records.len() - 1, "every mount but the root is told");
+            for mount in &mounts {
+                let Some(place) = &mount.place else { continue };
+                prop_assert!(place.tree != Tree::Fresh);
+                prop_assert!(place.below.components().all(|part| matches!(part, std::path::Component::Normal(_))), "{:?}", place);
+            }
+        }
+
+        #[test]
+        fn nothing_is_wanted_on_what_criu_restores(records in records()) {
+            // No host tree is on this device: what has it was dumped.
+            let dumped = |record: &&MountRecord| record.device == 3;
+            prop_assume!(records.iter().filter(dumped).all(|record| record.external_key.is_none()));
+            let mounts = of_records(TWO_BINDS, &records);
+            for parent in records.iter().filter(dumped) {
+                for child in records.iter().filter(|record| record.parent == parent.id) {
+                    let told = mounts.iter().any(|mount| mount.mountpoint == child.mountpoint && mount.place.is_none());
+                    prop_assert!(told, "{:?} on {:?}", child, parent);
+                }
+            }
+        }
+    }
+}
