@@ -172,10 +172,10 @@ mod properties {
         }
 
         #[test]
-        fn nothing_is_wanted_on_what_criu_restores(records in records()) {
+        fn nothing_is_wanted_on_what_criu_restores(mut records in records()) {
             // No host tree is on this device: what has it was dumped.
             let dumped = |record: &&MountRecord| record.device == 3;
-            prop_assume!(records.iter().filter(dumped).all(|record| record.external_key.is_none()));
+            records.iter_mut().filter(|record| record.device == 3).for_each(|record| record.external_key = None);
             let mounts = of_records(TWO_BINDS, &records);
             for parent in records.iter().filter(dumped) {
                 for child in records.iter().filter(|record| record.parent == parent.id) {
