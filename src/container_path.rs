@@ -103,7 +103,9 @@ mod tests {
 
     fn covers_of(mounts: &[(&str, Tree)]) -> Covers {
         let mut covers = Covers::default();
-        mounts.iter().for_each(|(at, tree)| covers.add(PathBuf::from(at), *tree));
+        for (at, tree) in mounts {
+            covers.add(PathBuf::from(at), *tree);
+        }
         covers
     }
 

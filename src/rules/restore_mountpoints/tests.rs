@@ -12,8 +12,8 @@ const CONFIG: &str = r#"{"root":{"path":"rootfs","readonly":true},"mounts":[
     {"destination":"/data/sub","type":"bind","source":"/srv/sub","options":["bind","ro"]}],
     "linux":{"uidMappings":[{"containerID":0,"hostID":7,"size":9}],"gidMappings":[{"containerID":0,"hostID":8,"size":9}]}}"#;
 
-fn bind_source(path: &str, state: SourceState, recursive: bool, read_only: bool) -> Option<BindSource> {
-    Some(BindSource { path: PathBuf::from(path), state, recursive, read_only })
+fn bind_source(path: &str, state: SourceState, recursive: bool, read_only: bool) -> BindSource {
+    BindSource { path: PathBuf::from(path), state, recursive, read_only }
 }
 
 fn view() -> RestoreView {
@@ -21,7 +21,7 @@ fn view() -> RestoreView {
     RestoreView {
         image_problem: None,
         mounts: Vec::new(),
-        sources: vec![bind_source("/srv/data", directory.clone(), true, false), bind_source("/srv/sub", directory, false, true)],
+        sources: vec![Some(bind_source("/srv/data", directory.clone(), true, false)), Some(bind_source("/srv/sub", directory, false, true))],
         rootfs: PathBuf::from("/b/rootfs"),
         rootfs_is_missing: false,
         rootfs_is_read_only: false,
@@ -127,7 +127,7 @@ fn an_image_alone_may_not_ask_for_everything() {
     distrusting.restore.create_from_image = false;
     let refused = steps_with(&distrusting, one(MISSING), Command::Restore);
     assert!(refused[0].action == Action::Refuse && refused[0].why.contains("create_from_image"));
-    let kernel = RestoreView { sources: vec![bind_source("/dev", SourceState::Is(Kind::Directory), true, false), None], ..one(MISSING) };
+    let kernel = RestoreView { sources: vec![Some(bind_source("/dev", SourceState::Is(Kind::Directory), true, false)), None], ..one(MISSING) };
     let kernel = RestoreView { mounts: vec![WantedMount { site: Some((PathBuf::from("/dev/x"), MISSING)), ..kernel.mounts[0].clone() }], ..kernel };
     assert!(refusals(kernel)[0].contains("nothing is created in /proc, /sys and /dev"));
 }
@@ -156,7 +156,7 @@ fn without_sources(like: Option<(Kind, Owner, u32)>) -> RestoreView {
     let missing = SourceState::Missing { like };
     let below = wanted("/data/x", Tree::Source(0), "x", Some(Kind::Directory), MISSING);
     RestoreView {
-        sources: vec![bind_source("/srv/data", missing.clone(), true, false), bind_source("/srv/sub", missing, false, false)],
+        sources: vec![Some(bind_source("/srv/data", missing.clone(), true, false)), Some(bind_source("/srv/sub", missing, false, false))],
         mounts: vec![below],
         ..view()
     }
