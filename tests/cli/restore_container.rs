@@ -140,7 +140,7 @@ pub struct Tree(BTreeMap<PathBuf, Inode>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Inode {
-    inode: u64,
+    number: u64,
     kind: char,
     mode: u32,
     owner: (u32, u32),
@@ -159,7 +159,7 @@ fn note_inodes(root: &Path, below: &Path, inodes: &mut BTreeMap<PathBuf, Inode>)
         () => '?',
     };
     let times = [(about.mtime(), about.mtime_nsec()), (about.ctime(), about.ctime_nsec())];
-    let inode = Inode { inode: about.ino(), kind, mode: about.mode() & 0o7777, owner: (about.uid(), about.gid()), times };
+    let inode = Inode { number: about.ino(), kind, mode: about.mode() & 0o7777, owner: (about.uid(), about.gid()), times };
     inodes.insert(below.to_owned(), inode);
     if kind == 'd' {
         for entry in fs::read_dir(root.join(below)).unwrap() {

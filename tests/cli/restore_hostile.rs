@@ -242,13 +242,13 @@ fn no_image_gets_more_than_4096_inodes() {
 }
 
 /// Sources for reading and for writing, and an image that config.json's own layout does not have.
-fn forged(image: CheckpointImage) -> Container {
+fn forged(image: &CheckpointImage) -> Container {
     let container = Container::of("crun");
     ["bundle/rootfs/ro", "bundle/rootfs/rw"].iter().for_each(|at| drop(container.directory(at)));
     let (ro, rw) = (container.directory("srv/ro"), container.directory("srv/rw"));
     container.mounts(&[mount("/ro", "bind", ro, &["rbind", "ro"]), rbind("/rw", rw), tmpfs("/rw/listed")]);
     container.directory("srv/ro/inner");
-    container.image(&image);
+    container.image(image);
     container.settings("rules.restore-mountpoints.on_error = 'pass'");
     container.restore().run().reached();
     container
@@ -257,7 +257,7 @@ fn forged(image: CheckpointImage) -> Container {
 #[test]
 fn a_read_only_source_is_not_reached_through_a_bind_of_the_containers_own() {
     let image = CheckpointImage::new().external("/ro").external("/rw").bind_of("/ro", "inner", "/rw/way").tmpfs("/rw/way/x").tmpfs("/rw/y");
-    let container = forged(image);
+    let container = forged(&image);
     assert_eq!(names(&container.path("srv/ro/inner")), [""; 0]);
     assert_eq!(names(&container.path("srv/rw")), ["way", "y"], "the control");
 }
@@ -266,6 +266,6 @@ fn a_read_only_source_is_not_reached_through_a_bind_of_the_containers_own() {
 fn a_read_only_source_is_not_reached_under_the_name_of_a_listed_mount() {
     // The image says that the read-only source is mounted where config.json has the writable one, with the mountpoint that config.json lists there.
     let image = CheckpointImage::new().external_as("/rw", "/ro").tmpfs("/rw/listed");
-    let container = forged(image);
+    let container = forged(&image);
     assert_eq!(names(&container.path("srv/ro")), ["inner"]);
 }

@@ -269,3 +269,19 @@ fn a_device_or_a_socket_is_as_good_as_a_file_and_is_mounted_on_a_file() {
     container.image(&CheckpointImage::new().external("/zero").external("/socket"));
     assert_eq!(container.made(), ["bundle/rootfs/socket f 0644 0:0", "bundle/rootfs/zero f 0644 0:0"]);
 }
+
+#[test]
+fn a_second_mount_at_one_place_lies_on_the_first() {
+    for with_image in [true, false] {
+        let container = Container::of("crun");
+        let files = ["srv/1", "srv/2"].map(|name| rbind("/file", container.file(name)));
+        let directories = ["srv/d1", "srv/d2"].map(|name| rbind("/directory", container.directory(name)));
+        container.mounts(&[&files[..], &directories[..], &[tmpfs("/directory/x")]].concat());
+        if with_image {
+            let image = CheckpointImage::new().external("/file").external("/file").external("/directory").external("/directory");
+            container.image(&image.tmpfs("/directory/x"));
+        }
+        let expected = ["bundle/rootfs/directory d 0755 0:0", "bundle/rootfs/file f 0644 0:0", "srv/d2/x d 0755 0:0"];
+        assert_eq!(container.made(), expected, "with an image: {with_image}");
+    }
+}
