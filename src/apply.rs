@@ -55,7 +55,9 @@ fn carry_out(action: &Action) -> Outcome {
         Action::Create { creation, .. } => create(creation),
         Action::MakeDirectory { path, .. } => made(make_directory(path), "make directory", path, "make it, or name another --work-path"),
         // Empty and no mount, or else the kernel leaves it.
-        Action::RemoveDirectory { path, .. } => made(std::fs::remove_dir(path), "remove directory", path, "remove it"),
+        Action::RemoveDirectory { path, .. } => {
+            made(std::fs::remove_dir(path), "remove directory", path, "unmount what is mounted there, and remove it")
+        }
         _ => Outcome::Done,
     }
 }

@@ -84,7 +84,7 @@ pub fn look(call: &Call, config: &Config, spec: &Spec<'_>) -> HostView {
         }
     }
     if prepares_restore {
-        view.restore = Some(restore::look(spec, &view.spellings, call));
+        view.restore = Some(restore::look(spec, &view.spellings, call, config));
     }
     view
 }

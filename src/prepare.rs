@@ -65,7 +65,8 @@ pub fn prepare(settings: &Settings, runtime: &Runtime, call: Call, id: &str) -> 
     if let (true, Some(notice)) = (config.strict, notices.first()) {
         return Err(Failure::new(notice.message()));
     }
-    if command == Command::Restore && call.flavour == Flavour::Youki && config.on_error_of("restore-mountpoints") == OnError::Fail {
+    let promised = config.rule("restore-mountpoints").enabled && config.on_error_of("restore-mountpoints") == OnError::Fail;
+    if command == Command::Restore && call.flavour == Flavour::Youki && promised {
         return Err(Failure::new("restore the container: the real runtime, youki, has no restore; name runc or crun in the setting runtimes"));
     }
     let (done, told) = if command == Command::Restore {

@@ -45,10 +45,12 @@ pub struct RestoredMount {
     /// `None`: its mountpoint is part of what CRIU restores.
     pub place: Option<Place>,
     pub content: Content,
-    /// config.json has a mount at this mountpoint.
+    /// config.json has a mount at this mountpoint, in the same tree.
     pub listed: bool,
     /// CRIU will want a source for the key, and the runtime will name none: `No mapping for … mountpoint`.
     pub unmapped: bool,
+    /// It lies in such a mount, so nobody knows where its mountpoint would have to be.
+    pub on_unmapped: bool,
 }
 
 /// By config.json alone, in its order: all that is known without an image. Mounts that the container's own processes made are not among them.
@@ -61,7 +63,7 @@ pub fn of_config(spec: &Spec<'_>, spellings: &[Spelling]) -> Vec<RestoredMount> 
         let (tree, below) = covers.seen_at(mountpoint);
         let content = if is_bind { Content::External { key: mountpoint.clone(), mount: Some(index) } } else { Content::Dumped };
         let place = on_host(tree, below, true);
-        mounts.push(RestoredMount { mountpoint: mountpoint.clone(), place, content, listed: true, unmapped: false });
+        mounts.push(RestoredMount { mountpoint: mountpoint.clone(), place, content, listed: true, unmapped: false, on_unmapped: false });
         covers.add(mountpoint.clone(), if is_bind { Tree::Source(index) } else { Tree::Fresh });
     }
     mounts
@@ -72,7 +74,9 @@ pub fn of_config(spec: &Spec<'_>, spellings: &[Spelling]) -> Vec<RestoredMount> 
 pub fn of_image(records: &[MountRecord], spec: &Spec<'_>, spellings: &[Spelling]) -> Vec<RestoredMount> {
     let keys = Keys::of(spec, spellings);
     let by_id: HashMap<u32, &MountRecord> = records.iter().map(|record| (record.id, record)).collect();
+    let layout = Layout::of(spec, spellings);
     let roots = host_roots(records, &by_id, &keys);
+    let mut sourceless: HashSet<u32> = HashSet::new();
     let mut places: HashMap<u32, Place> = HashMap::new();
     let mut mounts = Vec::new();
     for record in parents_first(records, &by_id) {
@@ -84,15 +88,48 @@ pub fn of_image(records: &[MountRecord], spec: &Spec<'_>, spellings: &[Spelling]
         };
         places.extend(own_place.map(|place| (record.id, place)));
         let Some(parent) = by_id.get(&record.parent) else { continue };
-        let listed = keys.lists(&record.mountpoint);
-        let place = places.get(&parent.id).and_then(|above| {
+        let wanted = places.get(&parent.id).and_then(|above| {
             let below = record.mountpoint.strip_prefix(&parent.mountpoint).ok()?;
-            on_host(above.tree, &above.below.join(below), listed)
+            Some(Place { tree: above.tree, below: above.below.join(below) })
         });
+        let listed = wanted.as_ref().is_some_and(|place| layout.lists(&record.mountpoint, place));
+        let place = wanted.and_then(|place| on_host(place.tree, &place.below, listed));
         let unmapped = matches!(&content, Content::External { key, mount: None } if !keys.registers(key));
-        mounts.push(RestoredMount { mountpoint: record.mountpoint.clone(), place, content, listed, unmapped });
+        if unmapped {
+            sourceless.insert(record.id);
+        }
+        let on_unmapped = sourceless.contains(&parent.id);
+        mounts.push(RestoredMount { mountpoint: record.mountpoint.clone(), place, content, listed, unmapped, on_unmapped });
     }
     mounts
+}
+
+/// Where config.json's own mounts put each of its mountpoints: in the order of its list, and by nesting, because podman writes another order for a
+/// restore than for the create. An image that names the place for another mountpoint has not been asked by config.json.
+struct Layout(HashMap<PathBuf, Vec<Place>>);
+
+impl Layout {
+    fn of(spec: &Spec<'_>, spellings: &[Spelling]) -> Layout {
+        let in_order: Vec<usize> = (0..spellings.len()).collect();
+        let mut by_nesting = in_order.clone();
+        by_nesting.sort_by_key(|index| spellings[*index].mountpoint.components().count());
+        let mut places: HashMap<PathBuf, Vec<Place>> = HashMap::new();
+        for order in [in_order, by_nesting] {
+            let mut covers = Covers::default();
+            for index in order {
+                let mountpoint = &spellings[index].mountpoint;
+                let (tree, below) = covers.seen_at(mountpoint);
+                places.entry(mountpoint.clone()).or_default().push(Place { tree, below: below.to_owned() });
+                let is_bind = Bind::of(&spec.mounts[index].words()) != Bind::No;
+                covers.add(mountpoint.clone(), if is_bind { Tree::Source(index) } else { Tree::Fresh });
+            }
+        }
+        Layout(places)
+    }
+
+    fn lists(&self, mountpoint: &Path, place: &Place) -> bool {
+        self.0.get(mountpoint).is_some_and(|places| places.contains(place))
+    }
 }
 
 /// A mount whose root is a place on the host.
@@ -178,7 +215,6 @@ fn parents_first<'a>(records: &'a [MountRecord], by_id: &HashMap<u32, &'a MountR
 struct Keys<'a> {
     /// Each bind's destination as it is written, cleaned and resolved: runtimes and versions register different ones of these.
     mounts: HashMap<PathBuf, usize>,
-    mountpoints: HashSet<&'a Path>,
     masked: Vec<String>,
     /// On cgroup v1 runc binds each hierarchy below this mount and registers it.
     cgroups: Vec<&'a Path>,
@@ -198,16 +234,11 @@ impl<'a> Keys<'a> {
                 cgroups.push(mountpoint.as_path());
             }
         }
-        let mountpoints = spellings.iter().map(|spelling| spelling.mountpoint.as_path()).collect();
-        Keys { mounts, mountpoints, masked: spec.masked_paths(), cgroups }
+        Keys { mounts, masked: spec.masked_paths(), cgroups }
     }
 
     fn find(&self, key: &Path) -> Option<usize> {
         self.mounts.get(key).copied()
-    }
-
-    fn lists(&self, mountpoint: &Path) -> bool {
-        self.mountpoints.contains(mountpoint)
     }
 
     /// Whether somebody names a source for a key that is no bind of config.json: the runtime, or CRIU itself (`CRIU:AUTOGENERATED`).

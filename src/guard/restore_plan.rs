@@ -23,6 +23,8 @@ use std::path::Path;
 struct Report<'a> {
     bundle: &'a Path,
     image: &'a Path,
+    /// Why config.json was not read: then nothing is known of sources and external mounts.
+    document_problem: Option<&'a str>,
     /// Why the image was not read: then the mounts are those of config.json alone.
     image_problem: Option<&'a str>,
     flavour: Flavour,
@@ -58,31 +60,34 @@ struct SourceLine<'a> {
 pub(super) fn run(call: &Call, settings: &Settings, json: bool) -> Outcome {
     let document = Document::read(call.document.clone());
     // The engine may not have written it yet: the image alone says much already.
-    let (bytes, missing) = match &document {
+    let (bytes, unread) = match &document {
         Ok(document) => (document.bytes.as_slice(), None),
         Err(why) => (b"{}".as_slice(), Some(format!("read {}: {why}; only the image is shown", call.document.display()))),
     };
     let spec = Spec::parse(bytes).map_err(|why| anyhow!("understand {}: {why}; it would be left as it is", call.document.display()))?;
     let host = host::look(call, &settings.config, &spec);
     let facts = Facts::of(call, &settings.config, &spec, &host);
-    let plan = rules::plan(&facts);
+    // Without the document a restore is left to the runtime.
+    let plan = if unread.is_some() { Plan::default() } else { rules::plan(&facts) };
     let view =
         host.restore.as_ref().ok_or_else(|| anyhow!("plan {}: the rules for restore are switched off in the settings", call.bundle.display()))?;
     let report = Report {
         bundle: &call.bundle,
         image: &call.image,
+        document_problem: unread.as_deref(),
         image_problem: view.image_problem.as_deref(),
         flavour: call.flavour,
         mounts: view.mounts.iter().map(|wanted| mount_line(&facts, view, wanted)).collect(),
         sources: source_lines(&spec, view),
         steps: plan.steps.iter().map(entry).collect(),
     };
-    let text = if json { serde_json::to_string(&report)? + "\n" } else { missing.map_or(String::new(), |why| why + "\n") + &text(&report, &plan)? };
+    let text = if json { serde_json::to_string(&report)? + "\n" } else { text(&report, &plan)? };
     Ok((text, status(&plan)))
 }
 
 fn mount_line<'a>(facts: &Facts<'_>, view: &RestoreView, wanted: &'a WantedMount) -> MountLine<'a> {
     let (state, why) = match (&wanted.site, rules::mountpoint_step(facts, view, wanted)) {
+        (None, _) if wanted.mount.on_unmapped => ("impossible", Some("it lies in an external mount that has no source".to_owned())),
         (None, _) => ("restored", None),
         (Some((_, Found::Missing { .. } | Found::Unreadable(..))), None) => ("impossible", Some("what it would lie in is missing".to_owned())),
         (Some(_), None) => ("exists", None),
@@ -110,10 +115,11 @@ fn source_lines<'a>(spec: &'a Spec<'_>, view: &'a RestoreView) -> Vec<SourceLine
 }
 
 fn text(report: &Report<'_>, plan: &Plan) -> Result<String, std::fmt::Error> {
-    let mut text = String::new();
-    for MountLine { mountpoint, kind, host_path, state, external_key, .. } in &report.mounts {
+    let mut text = report.document_problem.map_or(String::new(), |why| one_line(why) + "\n");
+    for MountLine { mountpoint, kind, host_path, state, why, external_key, .. } in &report.mounts {
         let what = match host_path {
-            None => "restored by CRIU".to_owned(),
+            None if *state == "restored" => "restored by CRIU".to_owned(),
+            None => why.clone().unwrap_or_default(),
             Some(path) => {
                 let kind = kind.map_or("directory or file", |kind| if kind == Kind::Directory { "directory" } else { "file" });
                 let state = if *state == "create" { "will be created" } else { state };

@@ -1,6 +1,7 @@
 //! Looks at what a restore will need: the image, the sources of the binds, and each place where a mountpoint must be. Reads only.
 
 use super::spelling::Spelling;
+use crate::config::Config;
 use crate::container_path::Tree;
 use crate::image_files;
 use crate::invocation::Flavour;
@@ -9,7 +10,7 @@ use crate::paths;
 use crate::prepare::Call;
 use crate::propagation::Bind;
 use crate::restored_mounts::{self, Content, Place, RestoredMount};
-use crate::spec::Spec;
+use crate::spec::{Mount, Spec};
 use nix::errno::Errno;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use std::fs::Metadata;
@@ -33,6 +34,8 @@ pub struct RestoreView {
     pub tmp: Option<Found>,
     /// The empty directory that crun leaves behind when it is killed during a restore.
     pub stale_criu_root: Option<PathBuf>,
+    /// Where missing sources may be created: the setting, resolved.
+    pub create_sources: Vec<PathBuf>,
     /// The work directory that crun will not find.
     pub missing_work_directory: Option<PathBuf>,
 }
@@ -62,9 +65,11 @@ pub struct BindSource {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceState {
     Is(Kind),
-    /// `like`: what stands at the bind's mountpoint in the root file system.
+    /// `kind`: what it must have been, after its mountpoint in the root file system or what is mounted in it. `like`: owner and mode of that
+    /// mountpoint, where it is of this kind.
     Missing {
-        like: Option<(Kind, Owner, u32)>,
+        kind: Option<Kind>,
+        like: Option<(Owner, u32)>,
     },
     DanglingSymlink,
     Unreadable(Errno),
@@ -72,13 +77,15 @@ pub enum SourceState {
 
 /// Looks. `spellings` are those of the document's mounts.
 #[must_use]
-pub fn look(spec: &Spec<'_>, spellings: &[Spelling], call: &Call) -> RestoreView {
+pub fn look(spec: &Spec<'_>, spellings: &[Spelling], call: &Call, config: &Config) -> RestoreView {
     let rootfs = absolute(&call.bundle.join(spec.root_path.as_deref().unwrap_or("rootfs")));
     let (restored, image_problem) = match image_files::read_mounts(&call.image) {
         Ok(records) => (restored_mounts::of_image(&records, spec, spellings), None),
         Err(why) => (restored_mounts::of_config(spec, spellings), Some(why)),
     };
-    let sources = spec.mounts.iter().zip(spellings).map(|(mount, spelling)| source(mount, spelling, &rootfs, &call.bundle)).collect::<Vec<_>>();
+    let source =
+        |(index, spelling): (usize, &Spelling)| source(&spec.mounts[index], spelling, &rootfs, &call.bundle, || holds_mounts(&restored, index));
+    let sources = spellings.iter().enumerate().map(source).collect::<Vec<_>>();
     let site = Sites { rootfs: &rootfs, sources: &sources };
     let is_crun = call.flavour == Flavour::Crun;
     RestoreView {
@@ -88,6 +95,7 @@ pub fn look(spec: &Spec<'_>, spellings: &[Spelling], call: &Call) -> RestoreView
         rootfs_is_read_only: statvfs(&rootfs).is_ok_and(|found| found.flags().contains(FsFlags::ST_RDONLY)),
         stale_criu_root: Some(call.bundle.join("criu-root")).filter(|path| is_crun && is_empty_directory(path)),
         missing_work_directory: call.work.clone().filter(|path| is_crun && path.symlink_metadata().is_err()),
+        create_sources: config.restore.create_sources.iter().filter_map(|path| super::resolve(path)).collect(),
         image_problem,
         sources,
         rootfs,
@@ -106,19 +114,25 @@ fn kind_of(found: &Metadata) -> Kind {
     if found.is_dir() { Kind::Directory } else { Kind::File }
 }
 
-fn source(mount: &crate::spec::Mount<'_>, spelling: &Spelling, rootfs: &Path, bundle: &Path) -> Option<BindSource> {
+/// Whether something is mounted below the root of a source.
+fn holds_mounts(restored: &[RestoredMount], index: usize) -> bool {
+    let is_below = |place: &Place| place.tree == Tree::Source(index) && !place.below.as_os_str().is_empty();
+    restored.iter().any(|mount| mount.place.as_ref().is_some_and(is_below))
+}
+
+fn source(mount: &Mount<'_>, spelling: &Spelling, rootfs: &Path, bundle: &Path, holds_mounts: impl Fn() -> bool) -> Option<BindSource> {
     let words = mount.words();
     let bind = Bind::of(&words);
     if bind == Bind::No {
         return None;
     }
     let written = Path::new(mount.source.as_deref().unwrap_or_default());
-    let path = spelling.source.clone().unwrap_or_else(|| paths::lexical(&absolute(bundle), written));
+    let path = spelling.source.clone().unwrap_or_else(|| resolve_existing(&paths::lexical(&absolute(bundle), written)));
     let state = match path.symlink_metadata() {
         Ok(found) if found.is_symlink() => path.metadata().map_or(SourceState::DanglingSymlink, |found| SourceState::Is(kind_of(&found))),
         Ok(found) => SourceState::Is(kind_of(&found)),
         Err(error) => match error.raw_os_error().map_or(Errno::EIO, Errno::from_raw) {
-            Errno::ENOENT => SourceState::Missing { like: likeness(rootfs, &spelling.mountpoint) },
+            Errno::ENOENT => missing(rootfs, &spelling.mountpoint, holds_mounts()),
             errno => SourceState::Unreadable(errno),
         },
     };
@@ -126,11 +140,21 @@ fn source(mount: &crate::spec::Mount<'_>, spelling: &Spelling, rootfs: &Path, bu
     Some(BindSource { path, state, recursive: bind == Bind::Recursive, read_only })
 }
 
-/// Kind, owner and mode of what the root file system has at a mountpoint: podman gives a new volume those of the directory that it covers.
-fn likeness(rootfs: &Path, mountpoint: &Path) -> Option<(Kind, Owner, u32)> {
-    let below = mountpoint.strip_prefix("/").ok()?;
-    let found = rootfs.join(below).symlink_metadata().ok().filter(|found| !found.is_symlink())?;
-    Some((kind_of(&found), Owner { uid: found.uid(), gid: found.gid() }, found.mode() & 0o1777))
+/// Kind, owner and mode are those of what the root file system has at the mountpoint: podman gives a new volume those of the directory that it
+/// covers.
+fn missing(rootfs: &Path, mountpoint: &Path, holds_mounts: bool) -> SourceState {
+    let covered = mountpoint.strip_prefix("/").ok().and_then(|below| rootfs.join(below).symlink_metadata().ok());
+    let Some(covered) = covered.filter(|found| !found.is_symlink()) else {
+        return SourceState::Missing { kind: holds_mounts.then_some(Kind::Directory), like: None };
+    };
+    let like = Some((Owner { uid: covered.uid(), gid: covered.gid() }, covered.mode() & 0o1777));
+    SourceState::Missing { kind: Some(kind_of(&covered)), like }
+}
+
+/// A path that does not exist, without symlinks in the part of it that does.
+fn resolve_existing(path: &Path) -> PathBuf {
+    let resolved = path.ancestors().find_map(|above| Some(super::resolve(above)?.join(path.strip_prefix(above).ok()?)));
+    resolved.unwrap_or_else(|| path.to_owned())
 }
 
 /// The trees in which mountpoints lie.
@@ -178,7 +202,8 @@ impl Sites<'_> {
             Content::Dumped | Content::MaskDirectory => Some(Kind::Directory),
             Content::MaskFile => Some(Kind::File),
             Content::External { mount: Some(index), .. } => match self.sources.get(*index)?.as_ref()?.state {
-                SourceState::Is(kind) | SourceState::Missing { like: Some((kind, ..)) } => Some(kind),
+                SourceState::Is(kind) => Some(kind),
+                SourceState::Missing { kind, .. } => kind,
                 _ => None,
             },
             Content::BindOf(place) => {

@@ -30,8 +30,8 @@ pub fn look(spec: &Spec<'_>, bundle: &Path, known_sources: &[Option<&Path>]) -> 
     for (index, mount) in spec.mounts.iter().enumerate() {
         let is_bind = Bind::of(&mount.words()) != Bind::No;
         let mountpoint = trees.resolve(Path::new(&*mount.destination), &covers);
-        let known = known_sources.get(index).copied().flatten().map(Path::to_owned);
-        let source = if is_bind { known.or_else(|| real_source(mount, bundle)) } else { None };
+        let known = known_sources.get(index).copied().flatten();
+        let source = if is_bind { real_source(mount, bundle, known) } else { None };
         covers.add(mountpoint.clone(), if is_bind { Tree::Source(index) } else { Tree::Fresh });
         trees.spellings.push(Spelling { mountpoint, source });
     }
@@ -129,17 +129,21 @@ fn has_symlinks(directory: impl AsFd, path: &Path) -> bool {
     matches!(openat2(directory, path, how), Err(Errno::ELOOP | Errno::ENOSYS | Errno::EPERM))
 }
 
-/// The source of a bind without symlinks, if it exists and can be named so. A path through /proc may name a file in another mount namespace.
-fn real_source(mount: &Mount<'_>, bundle: &Path) -> Option<PathBuf> {
+/// The source of a bind without symlinks, if it exists and can be named so. A path through /proc means something else to each process, and its
+/// magic links lead into other mount namespaces.
+fn real_source(mount: &Mount<'_>, bundle: &Path, known: Option<&Path>) -> Option<PathBuf> {
     let source = Path::new(mount.source.as_deref().filter(|source| !source.is_empty())?);
     if source.starts_with("/proc") {
         return None;
+    }
+    if let Some(known) = known {
+        return Some(known.to_owned()).filter(|known| !known.starts_with("/proc"));
     }
     let path = bundle.join(source);
     if source.is_absolute() && !has_symlinks(AT_FDCWD, source) {
         return Some(paths::lexical(Path::new("/"), source)).filter(|clean| source == clean || same_file(source, clean));
     }
-    resolve(&path).filter(|real| same_file(&path, real))
+    resolve(&path).filter(|real| !real.starts_with("/proc") && same_file(&path, real))
 }
 
 fn same_file(path: &Path, other: &Path) -> bool {

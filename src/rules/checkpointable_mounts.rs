@@ -29,7 +29,8 @@ fn respell(text: &str, mount: &Mount<'_>, spelling: &Spelling) -> Vec<Step> {
     let words = mount.words();
     let takes = |named: [&str; 2]| named.iter().any(|word| words.contains(word));
     let mut steps = Vec::new();
-    let destination = spelling.mountpoint.to_str().filter(|path| *path != mount.destination && !takes(DESTINATION_ITSELF));
+    let is_written = !mount.destination.is_empty() && !takes(DESTINATION_ITSELF);
+    let destination = spelling.mountpoint.to_str().filter(|path| is_written && *path != mount.destination);
     if let Some(path) = destination {
         let edit = mount.set_destination(text, path);
         steps.extend(edit.map(|edit| step(mount, "destination", &mount.destination, path, edit)));

@@ -7,6 +7,7 @@ use crate::container_path::Tree;
 use crate::host::restore::{BindSource, RestoreView, SourceState, WantedMount};
 use crate::mountpoint::{Found, Kind, Owner};
 use crate::plan::{Action, Change, Creation, Level, Step};
+use crate::restored_mounts::Content;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -88,12 +89,14 @@ pub fn mountpoint_step(facts: &Facts<'_>, view: &RestoreView, wanted: &WantedMou
             says(format!("beneath what is mounted at {}", root.path.join(at).display()), "unmount that, or run with CAP_SYS_ADMIN")
         }
         (Found::Unreadable(at, errno), _) => {
-            let path = root.path.join(at);
-            Some(notice(format!("look at {}: {errno:?}; the mountpoint of {} is not prepared", path.display(), wanted.mount.mountpoint.display())))
+            let at = if at.as_os_str().is_empty() { root.path.to_owned() } else { root.path.join(at) };
+            Some(notice(format!("look at {}: {errno:?}; the mountpoint of {} is not prepared", at.display(), wanted.mount.mountpoint.display())))
         }
         (Found::Missing { .. }, _) if root.waits_for_its_source => None,
+        // Its own source is missing, and that has been said; with the source one will know what is needed.
+        (Found::Missing { .. }, None) if is_on_missing_source(view, wanted) => None,
         (Found::Missing { read_only: true, .. }, _) => {
-            says("where nothing is, on a read-only file system: EROFS".to_owned(), "create it there, or make that writable")
+            says("where nothing is and nothing can be made: EROFS".to_owned(), "create it there, or make that writable")
         }
         (Found::Missing { .. }, _) if in_kernel_tree(path) => says("where nothing is".to_owned(), "nothing is created in /proc, /sys and /dev"),
         (Found::Missing { .. }, _) if !wanted.mount.listed && !facts.config.restore.create_from_image => {
@@ -105,6 +108,11 @@ pub fn mountpoint_step(facts: &Facts<'_>, view: &RestoreView, wanted: &WantedMou
         (Found::Missing { .. }, None) => says("where nothing is, and the image does not tell which of the two".to_owned(), "create it"),
         (Found::Missing { components, .. }, Some(kind)) => Some(create(&root, wanted, &place.below, kind, *components)),
     }
+}
+
+fn is_on_missing_source(view: &RestoreView, wanted: &WantedMount) -> bool {
+    let Content::External { mount: Some(index), .. } = wanted.mount.content else { return false };
+    !matches!(view.sources.get(index), Some(Some(BindSource { state: SourceState::Is(_), .. })))
 }
 
 fn a(kind: Kind) -> &'static str {

@@ -28,6 +28,7 @@ fn view() -> RestoreView {
         tmp: None,
         stale_criu_root: None,
         missing_work_directory: None,
+        create_sources: Vec::new(),
     }
 }
 
@@ -38,7 +39,14 @@ fn wanted(mountpoint: &str, tree: Tree, below: &str, kind: Option<Kind>, found: 
         Tree::Source(0) => "/srv/data",
         _ => "/srv/sub",
     };
-    let mount = RestoredMount { mountpoint: PathBuf::from(mountpoint), place: Some(place), content: Content::Dumped, listed: false, unmapped: false };
+    let mount = RestoredMount {
+        mountpoint: PathBuf::from(mountpoint),
+        place: Some(place),
+        content: Content::Dumped,
+        listed: false,
+        unmapped: false,
+        on_unmapped: false,
+    };
     WantedMount { mount, kind, site: Some((Path::new(root).join(below), found)) }
 }
 
@@ -99,7 +107,7 @@ fn each_obstacle_is_named_with_both_paths_what_is_there_and_what_to_do() {
         (Found::NotADirectory(PathBuf::from("p")), "and /srv/data/p is no directory (move it away)"),
         (
             Found::Missing { components: 1, read_only: true },
-            "where nothing is, on a read-only file system: EROFS (create it there, or make that writable)",
+            "where nothing is and nothing can be made: EROFS (create it there, or make that writable)",
         ),
         (Found::OtherMount(PathBuf::from("m")), "beneath what is mounted at /srv/data/m (unmount that, or run with CAP_SYS_ADMIN)"),
     ];
@@ -152,19 +160,20 @@ fn on_error_pass_leaves_the_obstacles_to_criu() {
     assert_eq!(steps[0].action, Action::Notice);
 }
 
-fn without_sources(like: Option<(Kind, Owner, u32)>) -> RestoreView {
-    let missing = SourceState::Missing { like };
+fn without_sources(allowed: &str, kind: Option<Kind>, like: Option<(Owner, u32)>) -> RestoreView {
+    let missing = SourceState::Missing { kind, like };
     let below = wanted("/data/x", Tree::Source(0), "x", Some(Kind::Directory), MISSING);
     RestoreView {
         sources: vec![Some(bind_source("/srv/data", missing.clone(), true, false)), Some(bind_source("/srv/sub", missing, false, false))],
         mounts: vec![below],
+        create_sources: vec![PathBuf::from(allowed)],
         ..view()
     }
 }
 
 #[test]
 fn all_missing_sources_are_named_and_nothing_is_wanted_in_them() {
-    let refused = refusals(without_sources(None));
+    let refused = refusals(without_sources("/elsewhere", None, None));
     assert_eq!(refused.len(), 2);
     assert!(refused[0].starts_with("/data: its bind source /srv/data is missing: ENOENT (create it"));
     assert!(refused[1].starts_with("/data/sub: its bind source /srv/sub is missing: ENOENT"));
@@ -173,21 +182,25 @@ fn all_missing_sources_are_named_and_nothing_is_wanted_in_them() {
 #[test]
 fn allowed_sources_are_created_after_what_they_were() {
     let mut config = Config::default();
-    config.restore.create_sources = vec![PathBuf::from("/srv")];
-    let like = Some((Kind::File, Owner { uid: 1, gid: 2 }, 0o640));
-    let steps = steps_with(&config, without_sources(like), Command::Restore);
+    let like = Some((Owner { uid: 1, gid: 2 }, 0o640));
+    let files = || without_sources("/srv", Some(Kind::File), like);
+    let steps = steps_with(&config, files(), Command::Restore);
     let made: Vec<_> = steps.iter().filter_map(creation).map(|made| (made.base.join(&made.below), made.kind, made.mode, made.owner.uid)).collect();
     let at = |path: &str| PathBuf::from(path);
     assert_eq!(made[..2], [(at("/srv/data"), Kind::File, 0o640, 1), (at("/srv/sub"), Kind::File, 0o640, 1)]);
 
-    let steps = steps_with(&config, without_sources(None), Command::Restore);
+    let steps = steps_with(&config, without_sources("/srv/data/..", None, None), Command::Restore);
+    assert!(steps.iter().all(|step| creation(step).is_none()), "another directory is allowed");
+    let mut directories = without_sources("/srv", Some(Kind::Directory), None);
+    directories.sources[1] = Some(bind_source("/srv/sub", SourceState::Missing { kind: None, like: None }, false, false));
+    let steps = steps_with(&config, directories, Command::Restore);
     let made: Vec<_> = steps.iter().filter_map(creation).map(|made| (made.base.join(&made.below), made.kind, made.mode, made.owner.uid)).collect();
     assert_eq!(made, [(at("/srv/data"), Kind::Directory, 0o755, 7), (at("/srv/data/x"), Kind::Directory, 0o755, 7)]);
     assert!(steps.iter().any(|step| step.why.contains("nothing tells whether it was a directory or a file")), "/srv/sub");
 
     config.restore.create_sources_owner = Some(Owner { uid: 3, gid: 4 });
     config.restore.create_sources_mode = Some(0o700);
-    let steps = steps_with(&config, without_sources(like), Command::Restore);
+    let steps = steps_with(&config, files(), Command::Restore);
     assert_eq!(creation(&steps[0]).map(|made| (made.owner.uid, made.mode)), Some((3, 0o700)));
 }
 
