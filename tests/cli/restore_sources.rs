@@ -128,7 +128,8 @@ fn a_symlink_in_the_allowed_directory_leads_nowhere() {
     let outside = container.directory("outside");
     symlink(&outside, container.path("srv/volumes/link")).unwrap();
     let message = container.restore().run().refused();
-    assert!(message.contains("ELOOP") && message.contains(&container.text("srv/volumes/link/x")), "{message}");
+    // Where it really leads is not allowed.
+    assert!(message.contains("is missing: ENOENT") && message.contains(&container.text("outside/x")), "{message}");
     assert_eq!(names(&outside), [""; 0]);
     // The control: with a directory in its place it is created.
     fs::remove_file(container.path("srv/volumes/link")).unwrap();
