@@ -24,7 +24,7 @@ teardown() {
     for runtime in runc crun; do delete_all_containers "$runtime"; done
     close_fds
     unmount_below "$NODE"
-    rm -rf /etc/runc-guard
+    rm -rf /etc/runc-guard /etc/criu/default.conf
     assert_nothing_left
 }
 

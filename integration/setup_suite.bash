@@ -10,6 +10,15 @@ setup_suite() {
     make_spec_template
     truncate -s 2M "$TEMPLATES/ext4.img"
     mkfs.ext4 -q -m 0 "$TEMPLATES/ext4.img"
+    touch "$TEMPLATES/started"
+}
+
+# Each test looks after its own folder; nothing may have come into being anywhere else, either.
+teardown_suite() {
+    local strays
+    local -a known=(/ /etc /etc/criu /etc/criu/runc.conf /run /srv /tmp)
+    strays=$(find / -xdev -path "/srv/*" -prune -o -cnewer "$TEMPLATES/started" -print | grep -vxFf <(printf '%s\n' "${known[@]}") || true)
+    [[ -z $strays ]] || { printf 'not below the folder of a test:\n%s\n' "$strays" >&2; return 1; }
 }
 
 make_rootfs_template() {

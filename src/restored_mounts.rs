@@ -18,6 +18,21 @@ use std::path::{Path, PathBuf};
 pub struct Place {
     pub tree: Tree,
     pub below: PathBuf,
+    /// As the host sees it, inside what is mounted there. Otherwise beneath: CRIU takes a source without the mounts below it, however the bind was
+    /// made (open_tree(2) without `AT_RECURSIVE`, `criu/mount-v2.c`).
+    pub inside_mounts: bool,
+}
+
+impl Place {
+    /// Whether the tree is looked at with the mounts below it. A root file system is: the runtimes bind it for CRIU recursively.
+    #[must_use]
+    pub fn is_recursive(&self) -> bool {
+        self.inside_mounts || self.tree == Tree::Rootfs
+    }
+
+    fn beneath(tree: Tree, below: &Path) -> Place {
+        Place { tree, below: below.to_owned(), inside_mounts: false }
+    }
 }
 
 /// What is mounted.
@@ -35,6 +50,17 @@ pub enum Content {
     MaskFile,
     /// A path that the runtime masked by an empty directory.
     MaskDirectory,
+}
+
+impl Content {
+    /// A mount of the host's below a source, which CRIU found itself and will look for again at the same place (its option `external mnt[]:ms`).
+    fn is_host_mount(&self) -> bool {
+        matches!(self, Content::External { key, mount: None } if is_criu_key(key))
+    }
+}
+
+fn is_criu_key(key: &Path) -> bool {
+    key.as_os_str().as_encoded_bytes().starts_with(b"CRIU:")
 }
 
 /// A mount that CRIU will restore.
@@ -62,7 +88,7 @@ pub fn of_config(spec: &Spec<'_>, spellings: &[Spelling]) -> Vec<RestoredMount> 
         let is_bind = Bind::of(&mount.words()) != Bind::No;
         let (tree, below) = covers.seen_at(mountpoint);
         let content = if is_bind { Content::External { key: mountpoint.clone(), mount: Some(index) } } else { Content::Dumped };
-        let place = on_host(tree, below, true);
+        let place = Some(Place::beneath(tree, below)).filter(|place| on_host(place, true));
         mounts.push(RestoredMount { mountpoint: mountpoint.clone(), place, content, listed: true, unmapped: false, on_unmapped: false });
         covers.add(mountpoint.clone(), if is_bind { Tree::Source(index) } else { Tree::Fresh });
     }
@@ -90,10 +116,13 @@ pub fn of_image(records: &[MountRecord], spec: &Spec<'_>, spellings: &[Spelling]
         let Some(parent) = by_id.get(&record.parent) else { continue };
         let wanted = places.get(&parent.id).and_then(|above| {
             let below = record.mountpoint.strip_prefix(&parent.mountpoint).ok()?;
-            Some(Place { tree: above.tree, below: above.below.join(below) })
+            Some(Place { below: above.below.join(below), ..above.clone() })
         });
         let listed = wanted.as_ref().is_some_and(|place| layout.lists(&record.mountpoint, place));
-        let place = wanted.and_then(|place| on_host(place.tree, &place.below, listed));
+        if content.is_host_mount() {
+            places.extend(wanted.clone().map(|place| (record.id, Place { inside_mounts: true, ..place })));
+        }
+        let place = wanted.filter(|place| on_host(place, listed));
         let unmapped = matches!(&content, Content::External { key, mount: None } if !keys.registers(key));
         if unmapped {
             sourceless.insert(record.id);
@@ -119,7 +148,7 @@ impl Layout {
             for index in order {
                 let mountpoint = &spellings[index].mountpoint;
                 let (tree, below) = covers.seen_at(mountpoint);
-                places.entry(mountpoint.clone()).or_default().push(Place { tree, below: below.to_owned() });
+                places.entry(mountpoint.clone()).or_default().push(Place::beneath(tree, below));
                 let is_bind = Bind::of(&spec.mounts[index].words()) != Bind::No;
                 covers.add(mountpoint.clone(), if is_bind { Tree::Source(index) } else { Tree::Fresh });
             }
@@ -139,7 +168,7 @@ struct HostRoot<'a> {
 }
 
 fn root_of(tree: Tree) -> Place {
-    Place { tree, below: PathBuf::new() }
+    Place::beneath(tree, Path::new(""))
 }
 
 /// The root file system and the external mounts, one for each source.
@@ -157,10 +186,9 @@ fn host_roots<'a>(records: &'a [MountRecord], by_id: &HashMap<u32, &MountRecord>
 
 /// CRIU restores what is below its own file systems. In /proc, /sys and /dev of the bare root file system nothing is made for an image's word
 /// alone: there would be file systems above them that the image does not show.
-fn on_host(tree: Tree, below: &Path, listed: bool) -> Option<Place> {
+fn on_host(Place { tree, below, .. }: &Place, listed: bool) -> bool {
     let in_kernel_tree = ["proc", "sys", "dev"].iter().any(|name| below.starts_with(name) && below != Path::new(name));
-    let foreign = tree == Tree::Rootfs && in_kernel_tree && !listed;
-    (tree != Tree::Fresh && !foreign).then(|| Place { tree, below: below.to_owned() })
+    *tree != Tree::Fresh && !(*tree == Tree::Rootfs && in_kernel_tree && !listed)
 }
 
 /// CRIU's number of tmpfs, under which it also has the device files of a /dev that is devtmpfs.
@@ -188,7 +216,7 @@ fn bind_of(record: &MountRecord, roots: &[HostRoot<'_>]) -> Option<Place> {
     let holds = |root: &&HostRoot<'_>| root.record.device == record.device && record.root.starts_with(&root.record.root);
     let root = roots.iter().filter(holds).max_by_key(|root| root.record.root.as_os_str().len())?;
     let below = record.root.strip_prefix(&root.record.root).ok()?;
-    Some(Place { tree: root.tree, below: below.to_owned() })
+    Some(Place::beneath(root.tree, below))
 }
 
 fn parents_first<'a>(records: &'a [MountRecord], by_id: &HashMap<u32, &'a MountRecord>) -> Vec<&'a MountRecord> {
@@ -243,9 +271,7 @@ impl<'a> Keys<'a> {
 
     /// Whether somebody names a source for a key that is no bind of config.json: the runtime, or CRIU itself (`CRIU:AUTOGENERATED`).
     fn registers(&self, key: &Path) -> bool {
-        key.as_os_str().as_encoded_bytes().starts_with(b"CRIU:")
-            || self.masked.iter().any(|masked| Path::new(masked) == key)
-            || self.cgroups.iter().any(|cgroup| key.starts_with(cgroup))
+        is_criu_key(key) || self.masked.iter().any(|masked| Path::new(masked) == key) || self.cgroups.iter().any(|cgroup| key.starts_with(cgroup))
     }
 }
 

@@ -56,8 +56,6 @@ pub struct BindSource {
     /// Absolute; resolved, where it exists.
     pub path: PathBuf,
     pub state: SourceState,
-    /// Whether the container has the host's mounts below the source, too.
-    pub recursive: bool,
     /// The container may not write there.
     pub read_only: bool,
 }
@@ -137,7 +135,7 @@ fn source(mount: &Mount<'_>, spelling: &Spelling, rootfs: &Path, bundle: &Path, 
         },
     };
     let read_only = ["ro", "rro"].iter().any(|word| words.contains(word));
-    Some(BindSource { path, state, recursive: bind == Bind::Recursive, read_only })
+    Some(BindSource { path, state, read_only })
 }
 
 /// Kind, owner and mode are those of what the root file system has at the mountpoint: podman gives a new volume those of the directory that it
@@ -167,18 +165,18 @@ impl Sites<'_> {
     /// One tree after the other, so that one handle is open at a time.
     fn look(&self, restored: &[RestoredMount]) -> Vec<WantedMount> {
         let mut order: Vec<usize> = (0..restored.len()).collect();
-        order.sort_by_key(|index| restored[*index].place.as_ref().map(|place| self.number(place.tree)));
+        order.sort_by_key(|index| restored[*index].place.as_ref().map(|place| (self.number(place.tree), place.inside_mounts)));
         let mut wanted: Vec<Option<WantedMount>> = vec![None; restored.len()];
-        let mut open: Option<(Tree, Result<Base, Errno>)> = None;
+        let mut open: Option<(Tree, bool, Result<Base, Errno>)> = None;
         for index in order {
             let mount = &restored[index];
             let site = mount.place.as_ref().and_then(|place| {
-                let (path, recursive) = self.root(place.tree)?;
-                if open.as_ref().is_none_or(|(tree, _)| *tree != place.tree) {
-                    open = Some((place.tree, Base::open(path, recursive)));
+                let path = self.root(place.tree)?;
+                if open.as_ref().is_none_or(|(tree, inside, _)| (*tree, *inside) != (place.tree, place.inside_mounts)) {
+                    open = Some((place.tree, place.inside_mounts, Base::open(path, place.is_recursive())));
                 }
-                let (_, base) = open.as_ref()?;
-                Some((join(path, &place.below), found(base, place)))
+                let (.., base) = open.as_ref()?;
+                Some((join(path, &place.below), found(base, &place.below)))
             });
             wanted[index] = Some(WantedMount { kind: self.kind(mount), site, mount: mount.clone() });
         }
@@ -189,10 +187,10 @@ impl Sites<'_> {
         if let Tree::Source(index) = tree { index } else { self.sources.len() }
     }
 
-    fn root(&self, tree: Tree) -> Option<(&Path, bool)> {
+    fn root(&self, tree: Tree) -> Option<&Path> {
         match tree {
-            Tree::Rootfs => Some((self.rootfs, true)),
-            Tree::Source(index) => self.sources.get(index)?.as_ref().map(|source| (source.path.as_path(), source.recursive)),
+            Tree::Rootfs => Some(self.rootfs),
+            Tree::Source(index) => self.sources.get(index)?.as_ref().map(|source| source.path.as_path()),
             Tree::Fresh => None,
         }
     }
@@ -207,8 +205,8 @@ impl Sites<'_> {
                 _ => None,
             },
             Content::BindOf(place) => {
-                let (path, recursive) = self.root(place.tree)?;
-                if let Found::Is(kind) = look_below(path, recursive, &place.below) { Some(kind) } else { None }
+                let path = self.root(place.tree)?;
+                if let Found::Is(kind) = look_below(path, place.is_recursive(), &place.below) { Some(kind) } else { None }
             }
             Content::PartOfDumped | Content::External { mount: None, .. } => None,
         }
@@ -219,15 +217,15 @@ fn join(path: &Path, below: &Path) -> PathBuf {
     if below.as_os_str().is_empty() { path.to_owned() } else { path.join(below) }
 }
 
-fn found(base: &Result<Base, Errno>, place: &Place) -> Found {
+fn found(base: &Result<Base, Errno>, below: &Path) -> Found {
     match base {
-        Ok(base) => base.look(&place.below),
+        Ok(base) => base.look(below),
         // The tree itself has to be made first.
-        Err(Errno::ENOENT) => Found::Missing { components: place.below.components().count(), read_only: false },
+        Err(Errno::ENOENT) => Found::Missing { components: below.components().count(), read_only: false },
         Err(errno) => Found::Unreadable(PathBuf::new(), *errno),
     }
 }
 
 fn look_below(path: &Path, recursive: bool, below: &Path) -> Found {
-    found(&Base::open(path, recursive), &Place { tree: Tree::Fresh, below: below.to_owned() })
+    found(&Base::open(path, recursive), below)
 }

@@ -86,7 +86,7 @@ fn binds_made_by_the_container_lead_to_their_host_directories() {
     ];
     assert_eq!(on_the_host(&mounts), expected);
     let content = |at: &str| mounts.iter().find(|mount| mount.mountpoint == Path::new(at)).unwrap().content.clone();
-    assert_eq!(content("/bound"), Content::BindOf(Place { tree: Tree::Source(2), below: PathBuf::from("sub") }));
+    assert_eq!(content("/bound"), Content::BindOf(Place::beneath(Tree::Source(2), Path::new("sub"))));
     assert_eq!(content("/tmp/file"), Content::PartOfDumped);
     assert!(!mounts.iter().find(|mount| mount.mountpoint == Path::new("/test/made")).unwrap().listed, "only the image knows it");
 }

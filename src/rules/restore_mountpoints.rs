@@ -7,7 +7,7 @@ use crate::container_path::Tree;
 use crate::host::restore::{BindSource, RestoreView, SourceState, WantedMount};
 use crate::mountpoint::{Found, Kind, Owner};
 use crate::plan::{Action, Change, Creation, Level, Step};
-use crate::restored_mounts::Content;
+use crate::restored_mounts::{Content, Place};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -106,7 +106,7 @@ pub fn mountpoint_step(facts: &Facts<'_>, view: &RestoreView, wanted: &WantedMou
             says("where nothing is; only the image asks for it, and the bind is read-only".to_owned(), "create it")
         }
         (Found::Missing { .. }, None) => says("where nothing is, and the image does not tell which of the two".to_owned(), "create it"),
-        (Found::Missing { components, .. }, Some(kind)) => Some(create(&root, wanted, &place.below, kind, *components)),
+        (Found::Missing { components, .. }, Some(kind)) => Some(create(&root, wanted, place, kind, *components)),
     }
 }
 
@@ -126,12 +126,13 @@ fn in_kernel_tree(path: &Path) -> bool {
     ["/proc", "/sys", "/dev"].iter().any(|tree| path.starts_with(tree))
 }
 
-fn create(root: &Root<'_>, wanted: &WantedMount, below: &Path, kind: Kind, inodes: usize) -> Step {
+fn create(root: &Root<'_>, wanted: &WantedMount, place: &Place, kind: Kind, inodes: usize) -> Step {
     let mode = if kind == Kind::Directory { DIRECTORY_MODE } else { FILE_MODE };
-    let Root { path, recursive, owner, .. } = *root;
-    let creation = Creation { base: path.to_owned(), recursive, below: below.to_owned(), kind, mode, owner, inodes, optional: false };
+    let Root { path, owner, .. } = *root;
+    let (below, recursive) = (place.below.clone(), place.is_recursive());
+    let change = created(&path.join(&below), kind, mode, Some(owner));
+    let creation = Creation { base: path.to_owned(), recursive, below, kind, mode, owner, inodes, optional: false };
     let why = format!("{}: CRIU will look for its mountpoint, which is missing", wanted.mount.mountpoint.display());
-    let change = created(&path.join(below), kind, mode, Some(owner));
     Step { rule: NAME, level: Level::Info, why, action: Action::Create { creation, change } }
 }
 
@@ -144,7 +145,6 @@ pub(super) fn created(path: &Path, kind: Kind, mode: u32, owner: Option<Owner>) 
 /// The tree in which a mountpoint lies, on the host.
 struct Root<'a> {
     path: &'a Path,
-    recursive: bool,
     read_only: bool,
     /// Whom the container sees as root there.
     owner: Owner,
@@ -158,13 +158,13 @@ impl<'a> Root<'a> {
         match tree {
             Tree::Fresh => None,
             Tree::Rootfs if view.rootfs_is_missing => None,
-            Tree::Rootfs => Some(Root { path: &view.rootfs, recursive: true, read_only: false, owner, waits_for_its_source: false }),
+            Tree::Rootfs => Some(Root { path: &view.rootfs, read_only: false, owner, waits_for_its_source: false }),
             Tree::Source(index) => {
-                let BindSource { path, state, recursive, read_only } = view.sources.get(index)?.as_ref()?;
+                let BindSource { path, state, read_only } = view.sources.get(index)?.as_ref()?;
                 let owner = facts.spec.root_owner_in(facts.spec.mounts.get(index)?);
                 let is_missing = !matches!(state, SourceState::Is(_));
                 let waits_for_its_source = is_missing && !sources::is_created(facts, view, index);
-                Some(Root { path, recursive: *recursive, read_only: *read_only, owner, waits_for_its_source })
+                Some(Root { path, read_only: *read_only, owner, waits_for_its_source })
             }
         }
     }

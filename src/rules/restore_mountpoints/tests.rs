@@ -12,8 +12,8 @@ const CONFIG: &str = r#"{"root":{"path":"rootfs","readonly":true},"mounts":[
     {"destination":"/data/sub","type":"bind","source":"/srv/sub","options":["bind","ro"]}],
     "linux":{"uidMappings":[{"containerID":0,"hostID":7,"size":9}],"gidMappings":[{"containerID":0,"hostID":8,"size":9}]}}"#;
 
-fn bind_source(path: &str, state: SourceState, recursive: bool, read_only: bool) -> BindSource {
-    BindSource { path: PathBuf::from(path), state, recursive, read_only }
+fn bind_source(path: &str, state: SourceState, read_only: bool) -> BindSource {
+    BindSource { path: PathBuf::from(path), state, read_only }
 }
 
 fn view() -> RestoreView {
@@ -21,7 +21,7 @@ fn view() -> RestoreView {
     RestoreView {
         image_problem: None,
         mounts: Vec::new(),
-        sources: vec![Some(bind_source("/srv/data", directory.clone(), true, false)), Some(bind_source("/srv/sub", directory, false, true))],
+        sources: vec![Some(bind_source("/srv/data", directory.clone(), false)), Some(bind_source("/srv/sub", directory, true))],
         rootfs: PathBuf::from("/b/rootfs"),
         rootfs_is_missing: false,
         rootfs_is_read_only: false,
@@ -33,7 +33,7 @@ fn view() -> RestoreView {
 }
 
 fn wanted(mountpoint: &str, tree: Tree, below: &str, kind: Option<Kind>, found: Found) -> WantedMount {
-    let place = Place { tree, below: PathBuf::from(below) };
+    let place = Place { tree, below: PathBuf::from(below), inside_mounts: false };
     let root = match tree {
         Tree::Rootfs => "/b/rootfs",
         Tree::Source(0) => "/srv/data",
@@ -80,7 +80,7 @@ fn what_is_missing_is_created_for_the_containers_root() {
     let steps = steps_of(one(MISSING));
     let [step] = steps.as_slice() else { panic!("one step: {steps:?}") };
     let made = creation(step).unwrap();
-    assert_eq!((made.base.as_path(), made.below.as_path(), made.recursive), (Path::new("/srv/data"), Path::new("x"), true));
+    assert_eq!((made.base.as_path(), made.below.as_path(), made.recursive), (Path::new("/srv/data"), Path::new("x"), false));
     assert_eq!((made.kind, made.mode, made.owner), (Kind::Directory, 0o755, Owner { uid: 7, gid: 8 }));
     let file = wanted("/f", Tree::Rootfs, "f", Some(Kind::File), MISSING);
     assert_eq!(creation(&steps_of(RestoreView { mounts: vec![file], ..view() })[0]).unwrap().mode, 0o644);
@@ -135,7 +135,7 @@ fn an_image_alone_may_not_ask_for_everything() {
     distrusting.restore.create_from_image = false;
     let refused = steps_with(&distrusting, one(MISSING), Command::Restore);
     assert!(refused[0].action == Action::Refuse && refused[0].why.contains("create_from_image"));
-    let kernel = RestoreView { sources: vec![Some(bind_source("/dev", SourceState::Is(Kind::Directory), true, false)), None], ..one(MISSING) };
+    let kernel = RestoreView { sources: vec![Some(bind_source("/dev", SourceState::Is(Kind::Directory), false)), None], ..one(MISSING) };
     let kernel = RestoreView { mounts: vec![WantedMount { site: Some((PathBuf::from("/dev/x"), MISSING)), ..kernel.mounts[0].clone() }], ..kernel };
     assert!(refusals(kernel)[0].contains("nothing is created in /proc, /sys and /dev"));
 }
@@ -164,7 +164,7 @@ fn without_sources(allowed: &str, kind: Option<Kind>, like: Option<(Owner, u32)>
     let missing = SourceState::Missing { kind, like };
     let below = wanted("/data/x", Tree::Source(0), "x", Some(Kind::Directory), MISSING);
     RestoreView {
-        sources: vec![Some(bind_source("/srv/data", missing.clone(), true, false)), Some(bind_source("/srv/sub", missing, false, false))],
+        sources: vec![Some(bind_source("/srv/data", missing.clone(), false)), Some(bind_source("/srv/sub", missing, false))],
         mounts: vec![below],
         create_sources: vec![PathBuf::from(allowed)],
         ..view()
@@ -192,7 +192,7 @@ fn allowed_sources_are_created_after_what_they_were() {
     let steps = steps_with(&config, without_sources("/srv/data/..", None, None), Command::Restore);
     assert!(steps.iter().all(|step| creation(step).is_none()), "another directory is allowed");
     let mut directories = without_sources("/srv", Some(Kind::Directory), None);
-    directories.sources[1] = Some(bind_source("/srv/sub", SourceState::Missing { kind: None, like: None }, false, false));
+    directories.sources[1] = Some(bind_source("/srv/sub", SourceState::Missing { kind: None, like: None }, false));
     let steps = steps_with(&config, directories, Command::Restore);
     let made: Vec<_> = steps.iter().filter_map(creation).map(|made| (made.base.join(&made.below), made.kind, made.mode, made.owner.uid)).collect();
     assert_eq!(made, [(at("/srv/data"), Kind::Directory, 0o755, 7), (at("/srv/data/x"), Kind::Directory, 0o755, 7)]);
