@@ -65,7 +65,7 @@ swapped_all_the_time() {
     wait "$swapper" || true
     [[ $status != 1 ]] || fail "the control never escapes"
     [[ $status != 2 ]] || fail "created outside: $(ls -R "$NODE/outside")"
-    ((RUNS > 20 && CREATED > 0)) || fail "$RUNS runs of the guard, of which $CREATED created: that shows nothing"
+    ((RUNS >= 5 && CREATED > 0)) || fail "$RUNS runs of the guard, of which $CREATED created: that shows nothing"
 }
 RUNS=0 CREATED=0
 
@@ -107,4 +107,4 @@ symlink_above_source() {
     on_next_host symlink_at volumes "$NODE/outside"
 }
 refusal_row "create_sources: a symlink above"    symlink_above_source        source    source    source    source \
-    "@/volumes/one"
+    "/test: its bind source" "/outside/one is missing: ENOENT"
