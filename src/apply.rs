@@ -62,6 +62,8 @@ fn carry_out(action: &Action) -> Outcome {
     }
 }
 
+#[cold]
+#[inline(never)]
 fn create(creation: &Creation) -> Outcome {
     let Creation { base, recursive, below, kind, mode, owner, .. } = creation;
     let inode = NewInode { kind: *kind, mode: *mode, owner: *owner };
@@ -78,6 +80,7 @@ fn made(outcome: io::Result<()>, verb: &str, path: &Path, cure: &str) -> Outcome
 }
 
 /// For the engine's own path, in no tree of a workload's.
+#[cold]
 fn make_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(WORK_DIRECTORY_MODE).create(path)
 }

@@ -69,20 +69,23 @@ pub fn prepare(settings: &Settings, runtime: &Runtime, call: Call, id: &str) -> 
     if command == Command::Restore && call.flavour == Flavour::Youki && promised {
         return Err(Failure::new("restore the container: the real runtime, youki, has no restore; name runc or crun in the setting runtimes"));
     }
-    let (done, told) = if command == Command::Restore {
-        let settings = settings.clone();
-        deadline::within(LONGEST, move || carry_out(&settings, &call)).unwrap_or_else(|| Ok(gave_up()))?
-    } else {
-        carry_out(settings, &call)?
-    };
+    let (done, told) = if command == Command::Restore { carry_out_in_time(settings, call)? } else { carry_out(settings, &call)? };
     notices.extend(told);
     notices::write(&config.log, &subject, &done, notices);
     Ok(())
 }
 
+#[cold]
+#[inline(never)]
+fn carry_out_in_time(settings: &Settings, call: Call) -> Result<Outcome, Failure> {
+    let settings = settings.clone();
+    deadline::within(LONGEST, move || carry_out(&settings, &call)).unwrap_or_else(|| Ok(gave_up()))
+}
+
 /// What was done, and what is to be told besides.
 type Outcome = (Plan, Vec<NoticeRecord>);
 
+#[inline(never)]
 fn carry_out(settings: &Settings, call: &Call) -> Result<Outcome, Failure> {
     let mut notices = Vec::new();
     let done = match Document::read(call.document.clone()) {

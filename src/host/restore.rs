@@ -73,7 +73,10 @@ pub enum SourceState {
     Unreadable(Errno),
 }
 
-/// Looks. `spellings` are those of the document's mounts.
+/// Looks. `spellings` are those of the document's mounts. Cold, as all that only a restore does: its code stays out of the pages that each create
+/// touches.
+#[cold]
+#[inline(never)]
 #[must_use]
 pub fn look(spec: &Spec<'_>, spellings: &[Spelling], call: &Call, config: &Config) -> RestoreView {
     let rootfs = absolute(&call.bundle.join(spec.root_path.as_deref().unwrap_or("rootfs")));

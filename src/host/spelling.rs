@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat};
 use nix::sys::stat::Mode;
 use std::collections::{BTreeSet, HashMap};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,8 @@ pub struct Spelling {
 }
 
 /// One entry for each mount of the document. `known_sources` are sources that have been resolved already.
+#[cold]
+#[inline(never)]
 #[must_use]
 pub fn look(spec: &Spec<'_>, bundle: &Path, known_sources: &[Option<&Path>]) -> Vec<Spelling> {
     let mut trees = Trees::of(spec, bundle);
@@ -56,7 +58,7 @@ pub fn is_plain(spec: &Spec<'_>, bundle: &Path, known_sources: &[Option<&Path>])
         }
         // Of the root file system alone: a fresh mount on the way can only hide symlinks.
         let rootfs = rootfs.get_or_insert_with(|| spec.root_path.as_deref().and_then(|path| open_tree(&bundle.join(path))));
-        if rootfs.as_ref().is_some_and(|rootfs| has_symlinks(rootfs, Path::new(&destination[1..]))) {
+        if rootfs.as_ref().is_some_and(|rootfs| has_symlinks(rootfs.as_fd(), Path::new(&destination[1..]))) {
             return false;
         }
         binds.insert(destination);
@@ -97,7 +99,7 @@ impl Trees {
     fn resolve(&mut self, destination: &Path, covers: &Covers) -> PathBuf {
         let clean = paths::lexical(Path::new("/"), destination);
         let (tree, below) = covers.seen_at(&clean);
-        if self.handle(tree).is_none_or(|tree| !has_symlinks(tree, below)) {
+        if self.handle(tree).is_none_or(|tree| !has_symlinks(tree.as_fd(), below)) {
             return clean;
         }
         let read_link = |tree, below: &Path| readlinkat(self.handle(tree)?, below).ok().map(PathBuf::from);
@@ -121,7 +123,7 @@ fn open_tree(path: &Path) -> Option<OwnedFd> {
 }
 
 /// Whether a symlink lies on the part of `path` that exists. Where openat2(2) is not to be had (Linux < 5.6, seccomp), one may.
-fn has_symlinks(directory: impl AsFd, path: &Path) -> bool {
+fn has_symlinks(directory: BorrowedFd<'_>, path: &Path) -> bool {
     if path.as_os_str().is_empty() {
         return false;
     }

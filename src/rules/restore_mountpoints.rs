@@ -24,7 +24,12 @@ pub(super) const FILE_MODE: u32 = 0o644;
 const MOST_INODES: usize = 4096;
 
 pub(super) fn steps(facts: &Facts<'_>) -> Vec<Step> {
-    let Some(view) = facts.host.restore.as_ref().filter(|_| facts.is_restore()) else { return Vec::new() };
+    facts.host.restore.as_ref().filter(|_| facts.is_restore()).map_or_else(Vec::new, |view| steps_of_restore(facts, view))
+}
+
+#[cold]
+#[inline(never)]
+fn steps_of_restore(facts: &Facts<'_>, view: &RestoreView) -> Vec<Step> {
     let mut steps = Vec::new();
     if let Some(why) = &view.image_problem {
         let unseen = "only mountpoints that config.json lists are prepared, not those of mounts that the container's own processes made";
