@@ -18,6 +18,7 @@ use pathrs::flags::ResolverFlags;
 use pathrs::{InodeType, Root};
 use serde::Serialize;
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs::Permissions;
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
@@ -33,6 +34,12 @@ pub enum Kind {
     Directory,
     /// Anything that is no directory.
     File,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if *self == Kind::Directory { "directory" } else { "file" })
+    }
 }
 
 /// Who owns what is created, as ids of this user namespace.
@@ -148,10 +155,7 @@ impl Base {
     /// `ENOTDIR` and `EISDIR` something of the other kind, `EXDEV` a submount as in [`Found::OtherMount`], `EPERM` the owner's ids cannot be taken
     /// on, `EINVAL` `below` is not a relative path of names only.
     pub fn create(&self, below: &Path, inode: &NewInode) -> Result<bool, String> {
-        self.ensure(below, inode, Labels::selinux()).map_err(|errno| {
-            let kind = if inode.kind == Kind::Directory { "directory" } else { "file" };
-            format!("create {kind} {}: {errno:?}", below.display())
-        })
+        self.ensure(below, inode, Labels::selinux()).map_err(|errno| format!("create {} {}: {errno:?}", inode.kind, below.display()))
     }
 
     fn ensure(&self, below: &Path, inode: &NewInode, labels: Labels) -> Result<bool, Errno> {

@@ -88,10 +88,7 @@ impl fmt::Display for Change {
             Change::Key { key, before, after } => write!(f, "{key}: {} -> {after}", before.as_deref().unwrap_or("unset")),
             Change::Path { mount, field, before, after } => write!(f, "{mount}: {field} {before} -> {after}"),
             Change::Mounts { appended } => write!(f, "mounts: appended {}", appended.join(", ")),
-            Change::Created { created, kind, mode, owner } => {
-                let kind = if *kind == Kind::Directory { "directory" } else { "file" };
-                write!(f, "{created}: {kind}, mode {mode}, owner {owner}")
-            }
+            Change::Created { created, kind, mode, owner } => write!(f, "{created}: {kind}, mode {mode}, owner {owner}"),
             Change::Removed { removed } => write!(f, "{removed}: removed"),
             Change::Dropped { dropped } => write!(f, "argv: without {}", dropped.join(" ")),
         }

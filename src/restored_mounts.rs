@@ -8,7 +8,6 @@ use crate::container_path::{Covers, Tree};
 use crate::criu_image::MountRecord;
 use crate::host::spelling::Spelling;
 use crate::paths;
-use crate::propagation::Bind;
 use crate::spec::Spec;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -82,17 +81,27 @@ pub struct RestoredMount {
 /// By config.json alone, in its order: all that is known without an image. Mounts that the container's own processes made are not among them.
 #[must_use]
 pub fn of_config(spec: &Spec<'_>, spellings: &[Spelling]) -> Vec<RestoredMount> {
-    let mut covers = Covers::default();
-    let mut mounts = Vec::with_capacity(spellings.len());
-    for (index, (mount, Spelling { mountpoint, .. })) in spec.mounts.iter().zip(spellings).enumerate() {
-        let is_bind = Bind::of(&mount.words()) != Bind::No;
-        let (tree, below) = covers.seen_at(mountpoint);
+    let restored = |(index, place): (usize, Place)| {
+        let mountpoint = spellings[index].mountpoint.clone();
+        let is_bind = spec.mounts[index].is_bind();
         let content = if is_bind { Content::External { key: mountpoint.clone(), mount: Some(index) } } else { Content::Dumped };
-        let place = Some(Place::beneath(tree, below)).filter(|place| on_host(place, true));
-        mounts.push(RestoredMount { mountpoint: mountpoint.clone(), place, content, listed: true, unmapped: false, on_unmapped: false });
-        covers.add(mountpoint.clone(), if is_bind { Tree::Source(index) } else { Tree::Fresh });
+        let place = Some(place).filter(|place| on_host(place, true));
+        RestoredMount { mountpoint, place, content, listed: true, unmapped: false, on_unmapped: false }
+    };
+    laid_out(spec, spellings, 0..spellings.len()).into_iter().map(restored).collect()
+}
+
+/// Where each mount of config.json comes to lie when they are made in `order`.
+fn laid_out(spec: &Spec<'_>, spellings: &[Spelling], order: impl IntoIterator<Item = usize>) -> Vec<(usize, Place)> {
+    let mut covers = Covers::default();
+    let mut places = Vec::with_capacity(spellings.len());
+    for index in order {
+        let mountpoint = &spellings[index].mountpoint;
+        let (tree, below) = covers.seen_at(mountpoint);
+        places.push((index, Place::beneath(tree, below)));
+        covers.add(mountpoint.clone(), if spec.mounts[index].is_bind() { Tree::Source(index) } else { Tree::Fresh });
     }
-    mounts
+    places
 }
 
 /// By CRIU's own records, parents first. The records are a tree (`criu_image` has checked that).
@@ -108,7 +117,7 @@ pub fn of_image(records: &[MountRecord], spec: &Spec<'_>, spellings: &[Spelling]
     for record in parents_first(records, &by_id) {
         let content = content(record, &keys, &roots);
         let own_place = match &content {
-            Content::External { mount: Some(index), .. } => Some(root_of(Tree::Source(*index))),
+            Content::External { mount: Some(index), .. } => Some(Place::beneath(Tree::Source(*index), Path::new(""))),
             Content::BindOf(place) => Some(place.clone()),
             _ => None,
         };
@@ -139,19 +148,11 @@ struct Layout(HashMap<PathBuf, Vec<Place>>);
 
 impl Layout {
     fn of(spec: &Spec<'_>, spellings: &[Spelling]) -> Layout {
-        let in_order: Vec<usize> = (0..spellings.len()).collect();
-        let mut by_nesting = in_order.clone();
+        let mut by_nesting: Vec<usize> = (0..spellings.len()).collect();
         by_nesting.sort_by_key(|index| spellings[*index].mountpoint.components().count());
         let mut places: HashMap<PathBuf, Vec<Place>> = HashMap::new();
-        for order in [in_order, by_nesting] {
-            let mut covers = Covers::default();
-            for index in order {
-                let mountpoint = &spellings[index].mountpoint;
-                let (tree, below) = covers.seen_at(mountpoint);
-                places.entry(mountpoint.clone()).or_default().push(Place::beneath(tree, below));
-                let is_bind = Bind::of(&spec.mounts[index].words()) != Bind::No;
-                covers.add(mountpoint.clone(), if is_bind { Tree::Source(index) } else { Tree::Fresh });
-            }
+        for (index, place) in laid_out(spec, spellings, 0..spellings.len()).into_iter().chain(laid_out(spec, spellings, by_nesting)) {
+            places.entry(spellings[index].mountpoint.clone()).or_default().push(place);
         }
         Layout(places)
     }
@@ -165,10 +166,6 @@ impl Layout {
 struct HostRoot<'a> {
     record: &'a MountRecord,
     tree: Tree,
-}
-
-fn root_of(tree: Tree) -> Place {
-    Place::beneath(tree, Path::new(""))
 }
 
 /// The root file system and the external mounts, one for each source.
@@ -254,7 +251,7 @@ impl<'a> Keys<'a> {
         let mut cgroups = Vec::new();
         for (index, (mount, Spelling { mountpoint, .. })) in spec.mounts.iter().zip(spellings).enumerate() {
             let written = PathBuf::from(&*mount.destination);
-            if Bind::of(&mount.words()) != Bind::No {
+            if mount.is_bind() {
                 mounts.insert(paths::lexical(Path::new("/"), &written), index);
                 mounts.insert(written, index);
                 mounts.insert(mountpoint.clone(), index);

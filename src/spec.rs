@@ -9,7 +9,6 @@ mod id_mapping;
 mod object;
 
 pub use edit::{Edit, splice};
-pub use id_mapping::IdMapping;
 
 use object::{Fields, Object};
 use serde::de::MapAccess;
@@ -71,6 +70,12 @@ impl Mount<'_> {
     #[must_use]
     pub fn words(&self) -> Vec<&str> {
         self.options.iter().map(|option| &*option.text).collect()
+    }
+
+    /// Whether it is a bind: every runtime goes by these words, and `type` decides nothing ([`crate::propagation::Bind`] tells the two apart).
+    #[must_use]
+    pub fn is_bind(&self) -> bool {
+        self.options.iter().any(|option| option.text == "rbind" || option.text == "bind")
     }
 
     /// Its `type`; empty when it has none.

@@ -1,9 +1,9 @@
 //! `guard plan create` and `guard plan restore`: the plan for a bundle, as text or JSON.
 
 use super::{IDLE, Outcome, WOULD_CHANGE, restore_plan};
-use crate::bundle::{Document, document_path};
+use crate::bundle::Document;
 use crate::config::Settings;
-use crate::invocation::{self, Flavour};
+use crate::invocation::{self, Flavour, Invocation};
 use crate::plan::{Action, Change, Plan, Step};
 use crate::prepare::{self, Call};
 use crate::report::one_line;
@@ -83,19 +83,12 @@ fn flavour(settings: &Settings, bundle: &Path) -> anyhow::Result<Flavour> {
     Ok(flavour)
 }
 
-/// The call that the runtime would get.
+/// The call that the runtime would get. `image` is as it is spelt here, not as crun would take it, who enters the bundle first.
 fn call(command: invocation::Command, flavour: Flavour, bundle: &Path, image: Option<&Path>) -> Call {
-    let default_image = if flavour == Flavour::Crun { bundle.join("checkpoint") } else { PathBuf::from("checkpoint") };
-    Call {
-        command,
-        flavour,
-        bundle: bundle.to_owned(),
-        document: document_path(bundle, None),
-        // As it is spelt here, not as crun would take it, who enters the bundle first.
-        image: image.map_or(default_image, Path::to_owned),
-        work: None,
-        foreign_words: Vec::new(),
-    }
+    let (id, bundle) = ("".as_ref(), Some(bundle.as_os_str()));
+    let invocation = Invocation { command, id, bundle, config_file: None, image_path: None, work_path: None, foreign_words: Vec::new() };
+    let call = Call::of(&invocation, flavour, &[]);
+    Call { image: image.map_or(call.image, Path::to_owned), ..call }
 }
 
 #[derive(Serialize)]
@@ -145,15 +138,19 @@ pub fn json(plan: &Plan, flavour: Flavour, bundle: &str) -> serde_json::Result<S
 pub fn text(plan: &Plan, flavour: Flavour, bundle: &str) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     write_steps(&mut text, plan)?;
-    let verdict = if plan.refusal().is_some() {
-        "the create would be refused"
-    } else if plan.is_idle() {
-        "nothing to do"
-    } else {
-        "something would be changed"
-    };
-    writeln!(text, "{verdict} in {bundle} ({})", flavour.name())?;
+    writeln!(text, "{} in {bundle} ({})", verdict(plan, "create"), flavour.name())?;
     Ok(text)
+}
+
+/// What would become of the call.
+pub(super) fn verdict(plan: &Plan, command: &str) -> String {
+    if plan.refusal().is_some() {
+        format!("the {command} would be refused")
+    } else if plan.is_idle() {
+        "nothing to do".to_owned()
+    } else {
+        "something would be changed".to_owned()
+    }
 }
 
 /// A line for each step, and one more for what changes.

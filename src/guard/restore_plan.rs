@@ -1,7 +1,7 @@
 //! `guard plan restore`: what CRIU will look for, mount by mount, and what stands in its way.
 
 use super::Outcome;
-use super::plan::{Entry, entry, status, write_steps};
+use super::plan::{Entry, entry, status, verdict, write_steps};
 use crate::bundle::Document;
 use crate::config::Settings;
 use crate::host;
@@ -103,8 +103,7 @@ fn source_lines<'a>(spec: &'a Spec<'_>, view: &'a RestoreView) -> Vec<SourceLine
     let line = |(mount, source): (&'a crate::spec::Mount<'_>, &'a Option<BindSource>)| {
         let source = source.as_ref()?;
         let is = match &source.state {
-            SourceState::Is(Kind::Directory) => "directory".to_owned(),
-            SourceState::Is(Kind::File) => "file".to_owned(),
+            SourceState::Is(kind) => kind.to_string(),
             SourceState::Missing { .. } => "missing".to_owned(),
             SourceState::DanglingSymlink => "dangling symlink".to_owned(),
             SourceState::Unreadable(errno) => format!("{errno:?}"),
@@ -121,7 +120,7 @@ fn text(report: &Report<'_>, plan: &Plan) -> Result<String, std::fmt::Error> {
             None if *state == "restored" => "restored by CRIU".to_owned(),
             None => why.clone().unwrap_or_default(),
             Some(path) => {
-                let kind = kind.map_or("directory or file", |kind| if kind == Kind::Directory { "directory" } else { "file" });
+                let kind = kind.map_or("directory or file".to_owned(), |kind| kind.to_string());
                 let state = if *state == "create" { "will be created" } else { state };
                 format!("{kind} {}: {state}", path.display())
             }
@@ -133,13 +132,6 @@ fn text(report: &Report<'_>, plan: &Plan) -> Result<String, std::fmt::Error> {
         writeln!(text, "source  {}", one_line(&format!("{destination}: {}: {is}", source.display())))?;
     }
     write_steps(&mut text, plan)?;
-    let verdict = if plan.refusal().is_some() {
-        "the restore would be refused"
-    } else if plan.is_idle() {
-        "nothing to do"
-    } else {
-        "something would be changed"
-    };
-    writeln!(text, "{verdict} for {} ({})", report.bundle.display(), report.flavour.name())?;
+    writeln!(text, "{} for {} ({})", verdict(plan, "restore"), report.bundle.display(), report.flavour.name())?;
     Ok(text)
 }

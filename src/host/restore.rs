@@ -8,7 +8,6 @@ use crate::invocation::Flavour;
 use crate::mountpoint::{Base, Found, Kind, Owner};
 use crate::paths;
 use crate::prepare::Call;
-use crate::propagation::Bind;
 use crate::restored_mounts::{self, Content, Place, RestoredMount};
 use crate::spec::{Mount, Spec};
 use nix::errno::Errno;
@@ -122,9 +121,7 @@ fn holds_mounts(restored: &[RestoredMount], index: usize) -> bool {
 }
 
 fn source(mount: &Mount<'_>, spelling: &Spelling, rootfs: &Path, bundle: &Path, holds_mounts: impl Fn() -> bool) -> Option<BindSource> {
-    let words = mount.words();
-    let bind = Bind::of(&words);
-    if bind == Bind::No {
+    if !mount.is_bind() {
         return None;
     }
     let written = Path::new(mount.source.as_deref().unwrap_or_default());
@@ -137,7 +134,7 @@ fn source(mount: &Mount<'_>, spelling: &Spelling, rootfs: &Path, bundle: &Path, 
             errno => SourceState::Unreadable(errno),
         },
     };
-    let read_only = ["ro", "rro"].iter().any(|word| words.contains(word));
+    let read_only = mount.options.iter().any(|option| option.text == "ro" || option.text == "rro");
     Some(BindSource { path, state, read_only })
 }
 

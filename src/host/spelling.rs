@@ -3,7 +3,6 @@
 use super::resolve;
 use crate::container_path::{self, Covers, Tree};
 use crate::paths;
-use crate::propagation::Bind;
 use crate::spec::{Mount, Spec};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat};
@@ -30,7 +29,7 @@ pub fn look(spec: &Spec<'_>, bundle: &Path, known_sources: &[Option<&Path>]) -> 
     let mut trees = Trees::of(spec, bundle);
     let mut covers = Covers::default();
     for (index, mount) in spec.mounts.iter().enumerate() {
-        let is_bind = Bind::of(&mount.words()) != Bind::No;
+        let is_bind = mount.is_bind();
         let mountpoint = trees.resolve(Path::new(&*mount.destination), &covers);
         let known = known_sources.get(index).copied().flatten();
         let source = if is_bind { real_source(mount, bundle, known) } else { None };
@@ -47,7 +46,7 @@ pub fn is_plain(spec: &Spec<'_>, bundle: &Path, known_sources: &[Option<&Path>])
     let mut rootfs: Option<Option<OwnedFd>> = None;
     let mut binds: BTreeSet<&str> = BTreeSet::new();
     for (index, mount) in spec.mounts.iter().enumerate() {
-        if !mount.options.iter().any(|option| option.text == "bind" || option.text == "rbind") {
+        if !mount.is_bind() {
             continue;
         }
         let destination = &*mount.destination;

@@ -6,7 +6,6 @@ use super::Facts;
 use crate::host::spelling::Spelling;
 use crate::invocation::Flavour;
 use crate::plan::{Action, Change, Level, Step};
-use crate::propagation::Bind;
 use crate::spec::{Edit, Mount};
 use std::path::Path;
 
@@ -21,7 +20,7 @@ pub(super) fn steps(facts: &Facts<'_>) -> Vec<Step> {
     if facts.flavour == Flavour::Youki {
         return Vec::new();
     }
-    let binds = facts.spec.mounts.iter().zip(&facts.host.spellings).filter(|(mount, _)| Bind::of(&mount.words()) != Bind::No);
+    let binds = facts.spec.mounts.iter().zip(&facts.host.spellings).filter(|(mount, _)| mount.is_bind());
     binds.flat_map(|(mount, spelling)| respell(facts.spec.text, mount, spelling)).collect()
 }
 

@@ -82,12 +82,13 @@ pub fn mountpoint_step(facts: &Facts<'_>, view: &RestoreView, wanted: &WantedMou
     let root = Root::of(facts, view, place.tree)?;
     let says = |there: String, cure: &str| {
         let (mountpoint, path) = (wanted.mount.mountpoint.display(), path.display());
-        Some(refuse(facts, format!("{mountpoint}: {} is needed at {path}, {there} ({cure})", wanted.kind.map_or("a directory or a file", a))))
+        let needed = wanted.kind.map_or("a directory or a file".to_owned(), |kind| format!("a {kind}"));
+        Some(refuse(facts, format!("{mountpoint}: {needed} is needed at {path}, {there} ({cure})")))
     };
     match (found, wanted.kind) {
         (Found::Is(_), None) => None,
         (Found::Is(is), Some(needs)) if *is == needs => None,
-        (Found::Is(is), _) => says(format!("where {} is", a(*is)), "move it away, or bind another source"),
+        (Found::Is(is), _) => says(format!("where a {is} is"), "move it away, or bind another source"),
         (Found::Symlink(at), _) => says(format!("and {} is a symlink", root.path.join(at).display()), "put the thing itself there"),
         (Found::NotADirectory(at), _) => says(format!("and {} is no directory", root.path.join(at).display()), "move it away"),
         (Found::OtherMount(at), _) => {
@@ -118,13 +119,6 @@ pub fn mountpoint_step(facts: &Facts<'_>, view: &RestoreView, wanted: &WantedMou
 fn is_on_missing_source(view: &RestoreView, wanted: &WantedMount) -> bool {
     let Content::External { mount: Some(index), .. } = wanted.mount.content else { return false };
     !matches!(view.sources.get(index), Some(Some(BindSource { state: SourceState::Is(_), .. })))
-}
-
-fn a(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Directory => "a directory",
-        Kind::File => "a file",
-    }
 }
 
 fn in_kernel_tree(path: &Path) -> bool {

@@ -4,7 +4,6 @@ use super::{NAME, created, notice};
 use crate::host::restore::RestoreView;
 use crate::mountpoint::{Found, Kind};
 use crate::plan::{Action, Change, Creation, Level, Step};
-use crate::propagation::Bind;
 use crate::rules::Facts;
 use std::path::{Path, PathBuf};
 
@@ -50,7 +49,7 @@ fn shadow_markers(facts: &Facts<'_>, view: &RestoreView) -> Option<Step> {
     let mounts = || facts.spec.mounts.iter().zip(&facts.host.spellings);
     let holds_another = |at: &Path| mounts().any(|(_, other)| other.mountpoint != at && other.mountpoint.starts_with(at));
     let is_marked = |at: &Path| mounts().any(|(mount, other)| mount.kind() == "tmpfs" && other.mountpoint == at);
-    let binds = mounts().filter(|(mount, _)| Bind::of(&mount.words()) != Bind::No).map(|(_, spelling)| spelling.mountpoint.as_path());
+    let binds = mounts().filter(|(mount, _)| mount.is_bind()).map(|(_, spelling)| spelling.mountpoint.as_path());
     let markers: Vec<&str> = binds.filter(|at| holds_another(at) && !is_marked(at)).filter_map(Path::to_str).collect();
     let edit = facts.spec.append_tmpfs_mounts(&markers).filter(|_| !markers.is_empty())?;
     let change = Change::Mounts { appended: markers.iter().map(|at| format!("tmpfs at {at}")).collect() };
