@@ -1,6 +1,9 @@
 //! The operator's commands, reached by the word `guard` in first place: no runtime has such a command. clap lives here and nowhere else.
 
 mod config;
+mod configure;
+mod doctor;
+mod engine;
 pub mod plan;
 mod restore_plan;
 
@@ -40,6 +43,18 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Tell an engine to use runc-guard: add it to the engine's own settings, make it the default, or take it out again.
+    ///
+    /// Exit status: 0 done (or nothing to do), 2 with --dry-run: the file would change, 1 error.
+    Configure(configure::Arguments),
+    /// Is this node set up right? One line for each thing looked at: ok, warning or problem, and what to do.
+    ///
+    /// Exit status: 0 no problem (warnings are none), 2 problems found, 1 error.
+    Doctor {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Runs one command; `argv` is that of the whole program.
@@ -48,6 +63,8 @@ pub fn run(argv: &[&[u8]]) -> c_int {
     let outcome = match Cli::try_parse_from(words) {
         Ok(Cli { command: Command::Plan { command } }) => plan::run(&command),
         Ok(Cli { command: Command::Config { json } }) => config::run(json),
+        Ok(Cli { command: Command::Configure(arguments) }) => configure::run(&arguments),
+        Ok(Cli { command: Command::Doctor { json } }) => doctor::run(json),
         Err(help_or_usage) => {
             let _ = help_or_usage.print();
             return if help_or_usage.use_stderr() { FAILED } else { IDLE };
