@@ -1,11 +1,12 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034  # setup defines what the other files use
-# What every test file loads: setup, teardown with its "nothing is left" check, assertions. The vocabulary is in
-# bundle.bash (bundles, containers, the guard), pins.bash (who holds what) and rows.bash (the decision table).
+# What every test file loads: setup, teardown with its "nothing is left" check. The vocabulary is in bundle.bash
+# (bundles, containers, the guard), pins.bash (who holds what), assertions.bash and rows.bash (the decision table).
 #
 # Words: VIA is `bare` (the runtime alone) or `guard` (the guard in front of it); RUNTIME is runc or crun.
 
 bats_require_minimum_version 1.11.0
+load assertions
 load bundle
 load pins
 
@@ -37,26 +38,6 @@ dump_on_failure() {
     done
 }
 
-close_fds() {
-    local fd
-    for fd in "${OPEN_FDS[@]}"; do exec {fd}>&-; done
-    OPEN_FDS=()
-}
-
-mounts_below() {                                         # DIRECTORY; in the order of mounting
-    local path
-    awk -v below="$1/" 'index($5 "/", below) == 1 { print $5 }' /proc/self/mountinfo |
-        while IFS= read -r path; do printf '%b\n' "$path"; done          # \040 and its like
-}
-
-unmount_below() {
-    local path
-    while IFS= read -r path; do
-        # A umount takes the peers' copies along: what was listed may be gone.
-        ! mountpoint --quiet "$path" || umount --lazy "$path"
-    done < <(mounts_below "$1" | tac)
-}
-
 leftovers() {
     mounts_below "$NODE" | sed 's/^/mount /'
     losetup --list --noheadings --output NAME,BACK-FILE | grep -F "$NODE/" | sed 's/^/loop device /' || true
@@ -73,27 +54,6 @@ assert_nothing_left() {
 }
 
 nothing_left() { [[ -z $(leftovers) ]]; }
-
-wait_until() {                                           # SECONDS CONDITION...
-    local end=$((SECONDS + $1))
-    until "${@:2}"; do
-        ((SECONDS < end)) || fail "not within $1 s: ${*:2}" || return 1
-        sleep 0.05
-    done
-}
-
-fail() {
-    echo "$*" >&2
-    return 1
-}
-
-assert_equal() {                                         # WHAT ACTUAL EXPECTED
-    [[ $2 == "$3" ]] || fail "$1: '$2', expected '$3'"
-}
-
-assert_contains() {                                      # WHAT TEXT PART
-    [[ $2 == *"$3"* ]] || fail "$1: '$2' does not contain '$3'"
-}
 
 # Register FUNCTION once for each runtime; it gets the runtime's name.
 test_with_each_runtime() {                               # DESCRIPTION FUNCTION [ARG...]

@@ -74,3 +74,24 @@ effect_of_bind() {                                       # VIA RUNTIME [DESTINAT
         EFFECT=$top/without
     fi
 }
+
+# --- cleaning up ------------------------------------------------------------------------------------------------------
+close_fds() {
+    local fd
+    for fd in "${OPEN_FDS[@]}"; do exec {fd}>&-; done
+    OPEN_FDS=()
+}
+
+mounts_below() {                                         # DIRECTORY; in the order of mounting
+    local path
+    awk -v below="$1/" 'index($5 "/", below) == 1 { print $5 }' /proc/self/mountinfo |
+        while IFS= read -r path; do printf '%b\n' "$path"; done          # \040 and its like
+}
+
+unmount_below() {
+    local path
+    while IFS= read -r path; do
+        # A umount takes the peers' copies along: what was listed may be gone.
+        ! mountpoint --quiet "$path" || umount --lazy "$path"
+    done < <(mounts_below "$1" | tac)
+}

@@ -1,6 +1,8 @@
 # shellcheck shell=bash
 # Made once for all tests, in the run's own temporary folder: what every bundle and every volume is copied from.
 
+load templates
+
 setup_suite() {
     # The tests mount, and write below /etc: only where all of it is thrown away.
     [[ -n ${IN_TREE:-} ]] || { echo "use integration/run" >&2; return 1; }
@@ -8,8 +10,7 @@ setup_suite() {
     mkdir -p "$TEMPLATES"
     make_rootfs_template
     make_spec_template
-    truncate -s 2M "$TEMPLATES/ext4.img"
-    mkfs.ext4 -q -m 0 "$TEMPLATES/ext4.img"
+    make_volume_template
     touch "$TEMPLATES/started"
 }
 
@@ -19,17 +20,6 @@ teardown_suite() {
     local -a known=(/ /etc /etc/criu /etc/criu/runc.conf /run /srv /tmp)
     strays=$(find / -xdev -path "/srv/*" -prune -o -cnewer "$TEMPLATES/started" -print | grep -vxFf <(printf '%s\n' "${known[@]}") || true)
     [[ -z $strays ]] || { printf 'not below the folder of a test:\n%s\n' "$strays" >&2; return 1; }
-}
-
-make_rootfs_template() {
-    local rootfs=$TEMPLATES/rootfs applet
-    mkdir -p "$rootfs"/{bin,etc,proc,sys,dev,tmp,run,var,root,host}
-    ln -s ../run "$rootfs/var/run"                       # as in real images
-    cp "$(command -v busybox)" "$rootfs/bin/busybox"
-    for applet in sh sleep cat echo ls mkdir mount umount true false id test touch; do
-        ln -s busybox "$rootfs/bin/$applet"
-    done
-    echo 'root:x:0:0:root:/root:/bin/sh' >"$rootfs/etc/passwd"
 }
 
 # As an engine writes it: one line. No network namespace (slow to make, and nothing here needs it).
