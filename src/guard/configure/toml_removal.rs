@@ -1,0 +1,99 @@
+//! Takes things out of a TOML text by whole lines, so that every comment around them stays, which toml_edit would remove with the item below it.
+
+use super::settings::NAME;
+use super::toml_text::{Reader, editable, edited, set, table_mut};
+use anyhow::Result;
+use std::ops::Range;
+use toml_edit::{Item, Key, Table};
+
+/// Takes the default and the runtime of ours out of the table at `path`, and the tables that are empty then and were not there `before`.
+pub fn without_entry(text: &str, before: Option<&str>, path: &[&str], default_key: &str) -> Result<String> {
+    let runtimes = [path, &["runtimes"]].concat();
+    let mut text = without(text, &[&runtimes, [NAME].as_slice()].concat())?;
+    let is_ours = Reader::parse(&text)?.table(path)?.and_then(|table| table.get(default_key)?.as_str()) == Some(NAME);
+    if is_ours {
+        let reader = before.map(Reader::parse).transpose()?;
+        let old = reader.as_ref().map(|reader| reader.table(path)).transpose()?.flatten().and_then(|table| table.get(default_key)?.as_value());
+        text = match old {
+            Some(old) => {
+                let mut document = editable(&text)?;
+                set(table_mut(document.as_item_mut(), path)?, default_key, old.clone());
+                edited(document, &text)
+            }
+            None => without(&text, &[path, &[default_key]].concat())?,
+        };
+    }
+    for depth in (1..=runtimes.len()).rev() {
+        text = without_empty(text, before, &runtimes[..depth])?;
+    }
+    Ok(text)
+}
+
+/// Takes the table at `path` out if it is empty and was not there `before`.
+pub fn without_empty(text: String, before: Option<&str>, path: &[&str]) -> Result<String> {
+    let was_there = before.map(|before| Ok::<_, anyhow::Error>(Reader::parse(before)?.table(path)?.is_some())).transpose()?;
+    let is_empty = Reader::parse(&text)?.table(path)?.is_some_and(toml_edit::TableLike::is_empty);
+    if is_empty && was_there != Some(true) { without(&text, path) } else { Ok(text) }
+}
+
+/// `text` without the value or table at `path`.
+pub fn without(text: &str, path: &[&str]) -> Result<String> {
+    let reader = Reader::parse(text)?;
+    let Some((last, parents)) = path.split_last() else { return Ok(text.to_owned()) };
+    if reader.table(parents)?.is_none_or(|table| !table.contains_key(last)) {
+        return Ok(text.to_owned());
+    }
+    if is_in_inline_table(reader.root(), parents) {
+        let mut document = editable(text)?;
+        if let Some(table) = table_mut(document.as_item_mut(), parents)?.as_table_like_mut() {
+            table.remove(last);
+        }
+        return Ok(document.to_string());
+    }
+    let mut lines = Vec::new();
+    if let Some(table) = reader.table(parents)? {
+        collect_lines(table.key(last), table.get(last), &mut lines);
+    }
+    // From the end, so that the places before stay right.
+    lines.sort_by_key(|line| std::cmp::Reverse(line.0.start));
+    Ok(lines.iter().fold(text.to_owned(), |text, (bytes, is_header)| without_lines(&text, bytes, *is_header)))
+}
+
+fn is_in_inline_table(root: &Table, path: &[&str]) -> bool {
+    let mut table: Option<&Item> = root.get(path.first().copied().unwrap_or_default());
+    for key in path.iter().skip(1) {
+        if table.is_some_and(Item::is_inline_table) {
+            return true;
+        }
+        table = table.and_then(|table| table.get(key));
+    }
+    table.is_some_and(Item::is_inline_table)
+}
+
+/// The bytes of a value with its key, or of a table's header and all it holds; whether it is a header.
+fn collect_lines(key: Option<&Key>, item: Option<&Item>, lines: &mut Vec<(Range<usize>, bool)>) {
+    match item {
+        Some(Item::Value(value)) => {
+            if let (Some(start), Some(end)) = (key.and_then(Key::span), value.span()) {
+                lines.push((start.start..end.end, false));
+            }
+        }
+        Some(Item::Table(table)) => {
+            // The span of a table without a header of its own is that of its name in another's.
+            if let Some(header) = table.span().filter(|_| !table.is_implicit() && !table.is_dotted()) {
+                lines.push((header, true));
+            }
+            table.iter().for_each(|(name, item)| collect_lines(table.key(name), Some(item), lines));
+        }
+        _ => {}
+    }
+}
+
+/// Whole lines out of a text, and the blank line above a header.
+fn without_lines(text: &str, bytes: &Range<usize>, is_header: bool) -> String {
+    let start = text[..bytes.start].rfind('\n').map_or(0, |at| at + 1);
+    let end = text[bytes.end..].find('\n').map_or(text.len(), |at| bytes.end + at + 1);
+    let head = &text[..start];
+    let head = if is_header && (head.ends_with("\n\n") || head == "\n") { &head[..head.len() - 1] } else { head };
+    format!("{head}{}", &text[end..])
+}
