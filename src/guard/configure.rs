@@ -19,7 +19,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use change::Step;
 use clap::Args;
 use file::SettingsFile;
-use places::{Place, places};
+use places::{Place, places, understand};
 use report::{Change, Report};
 use settings::{Entry, NAME, View};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -94,10 +94,6 @@ fn plan_removal(places: Vec<Place>) -> Result<Vec<Planned>> {
         Ok(Planned { place, file, step })
     };
     places.into_iter().map(plan).collect()
-}
-
-fn understand(file: &Path) -> String {
-    format!("understand {} (it is left as it is)", file.display())
 }
 
 /// What is written must count: files that the engine reads later must not say otherwise.
@@ -193,7 +189,7 @@ fn use_in(engine: Engine, file: Option<&Path>, program: &Path) -> Result<Use> {
     let own = file::read_text(&place.file)?.map(|text| places::Layer { path: place.file.clone(), text });
     let mut view = View::default();
     for layer in place.earlier.iter().chain(&own).chain(&place.later) {
-        let read = place.settings.view(&layer.text).with_context(|| format!("understand {}", layer.path.display()))?;
+        let read = place.settings.view(&layer.text).with_context(|| understand(&layer.path))?;
         view.absorb(read, place.later_replaces);
     }
     let is_ours = |named: &str| is_same_program(named, program);

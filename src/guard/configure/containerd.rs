@@ -9,8 +9,8 @@
 //! * No version, or 1: 1.x reads `[plugins.cri]`, and passes over the long name of the plugin; 2.x passes over both.
 
 use super::settings::{Entry, NAME, Settings, View, verified};
-use super::toml_removal::{without, without_empty, without_entry};
-use super::toml_text::{Reader, absorb, editable, edited, insert_table, plain_table, set, table_mut};
+use super::toml_removal::{without, without_entry};
+use super::toml_text::{Reader, absorb, editable, edited, ended, insert_table, plain_table, set, table_mut};
 use anyhow::{Result, ensure};
 use toml_edit::{Item, Table, TableLike, value};
 
@@ -45,7 +45,7 @@ impl Settings for Containerd {
             Some(_) => String::new(),
             None => format!("version = {}\n", self.new_version.clone().map_err(anyhow::Error::msg)?),
         };
-        let text = text.unwrap_or(&new);
+        let text = &*ended(text.unwrap_or(&new));
         let reader = Reader::parse(text)?;
         let version = self.version(&reader)?;
         let path = table_path(version);
@@ -78,9 +78,6 @@ impl Settings for Containerd {
             left = without(&left, &[&path, ["runtimes", "runc"].as_slice()].concat())?;
         }
         left = without_entry(&left, before, &path, DEFAULT)?;
-        for depth in (1..=path.len()).rev() {
-            left = without_empty(left, before, &path[..depth])?;
-        }
         verified(self, left, None)
     }
 }

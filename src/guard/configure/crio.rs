@@ -6,8 +6,8 @@
 //!   `runtime_root`. It therefore is that of the old one (and absent where that one's is).
 
 use super::settings::{Entry, NAME, Settings, View, verified};
-use super::toml_removal::{without_empty, without_entry};
-use super::toml_text::{Reader, absorb, editable, edited, insert_table, plain_table, set, table_mut};
+use super::toml_removal::without_entry;
+use super::toml_text::{Reader, absorb, editable, edited, ended, insert_table, plain_table, set, table_mut};
 use crate::guard::engine::Engine;
 use anyhow::Result;
 use toml_edit::{Item, Table, TableLike, value};
@@ -32,7 +32,7 @@ impl Settings for Crio {
     }
 
     fn with(&self, text: Option<&str>, entry: &Entry) -> Result<String> {
-        let text = text.unwrap_or_default();
+        let text = &*ended(text.unwrap_or_default());
         let view = self.view(text)?;
         let mut document = editable(text)?;
         let crio = table_mut(document.as_item_mut(), &PATH)?;
@@ -49,8 +49,7 @@ impl Settings for Crio {
     }
 
     fn without(&self, text: &str, before: Option<&str>) -> Result<String> {
-        let left = without_entry(text, before, &PATH, DEFAULT)?;
-        verified(self, without_empty(left, before, &PATH[..1])?, None)
+        verified(self, without_entry(text, before, &PATH, DEFAULT)?, None)
     }
 }
 

@@ -1,5 +1,6 @@
 //! One settings file on disk: read, replaced and given back so that at any moment its name holds the old content or the new.
 
+use super::places::understand;
 use crate::bundle::read_whole;
 use crate::report::errno_name;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -172,9 +173,9 @@ fn read_regular(path: &Path, flags: i32) -> Result<Existing> {
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
-        anyhow!("line {line}: invalid UTF-8; correct it first, it is left as it is")
+        anyhow!("line {line}: invalid UTF-8; correct it first")
     });
-    let text = text.with_context(|| format!("understand {}", path.display()))?;
+    let text = text.with_context(|| understand(path))?;
     Ok(Existing { text, file, metadata })
 }
 

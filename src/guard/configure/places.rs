@@ -77,7 +77,7 @@ pub fn places(engine: Engine, file: Option<&Path>) -> Result<Vec<Place>> {
 fn containerd_places(main: &Path) -> Result<Vec<Place>> {
     let installed = ask::version("containerd").map(|(major, _)| major);
     let text = read_text(main)?;
-    let imports = text.as_deref().map_or(Ok(Vec::new()), imports).with_context(|| format!("understand {}", main.display()))?;
+    let imports = text.as_deref().map_or(Ok(Vec::new()), imports).with_context(|| understand(main))?;
     let version = text.as_deref().map_or(1, version);
     let directory = imports.iter().find_map(|pattern| pattern.strip_suffix("/*.toml").filter(|directory| !directory.contains(['*', '?', '['])));
     let drop_in = directory.filter(|_| version > 2).map(|directory| beside(main, directory).join(CONTAINERD_DROP_IN));
@@ -102,6 +102,11 @@ fn version(text: &str) -> i64 {
     Reader::parse(text).ok().and_then(|reader| reader.root().get("version")?.as_integer()).unwrap_or(1)
 }
 
+/// What could not be done, where the text of a file is not what it should be.
+pub fn understand(file: &Path) -> String {
+    format!("understand {} (it is left as it is)", file.display())
+}
+
 /// The patterns that a file of containerd's imports.
 fn imports(text: &str) -> Result<Vec<String>> {
     let reader = Reader::parse(text)?;
@@ -117,7 +122,7 @@ fn import_order(main: &Path, drop_in: Option<&Path>) -> Result<Vec<PathBuf>> {
     while let Some(file) = order.get(next).cloned() {
         next += 1;
         let text = read_text(&file)?.unwrap_or_default();
-        for pattern in imports(&text).with_context(|| format!("understand {}", file.display()))? {
+        for pattern in imports(&text).with_context(|| understand(&file))? {
             let found = matches(&beside(&file, &pattern), drop_in)?;
             order.extend(found.into_iter().filter(|path| !order.contains(path)).collect::<Vec<_>>());
         }

@@ -5,8 +5,8 @@
 //! is added to what is there. podman before 4.8 does not understand that element and refuses the file: the list is written out for it.
 
 use super::settings::{Entry, NAME, Settings, View, verified};
-use super::toml_removal::{without, without_empty, without_entry};
-use super::toml_text::{Reader, editable, edited, set, table_mut};
+use super::toml_removal::{without, without_entry};
+use super::toml_text::{Reader, editable, edited, ended, set, table_mut};
 use anyhow::Result;
 use toml_edit::{Array, InlineTable, Item, TableLike, Value};
 
@@ -43,7 +43,9 @@ impl Settings for Podman {
     }
 
     fn with(&self, text: Option<&str>, entry: &Entry) -> Result<String> {
-        let text = text.unwrap_or_default();
+        let text = ended(text.unwrap_or_default());
+        // Where crun went away, our name must leave the list: podman would give another runtime an option that is crun's.
+        let text = &*if self.is_crun { text } else { take_from_list(&text, None, NO_CGROUP)?.into() };
         let view = self.view(text)?;
         let mut document = editable(text)?;
         let engine = table_mut(document.as_item_mut(), &PATH)?;
@@ -61,11 +63,11 @@ impl Settings for Podman {
     }
 
     fn without(&self, text: &str, before: Option<&str>) -> Result<String> {
-        let mut left = without_entry(text, before, &PATH, DEFAULT)?;
+        let mut left = text.to_owned();
         for list in [JSON, NO_CGROUP] {
             left = take_from_list(&left, before, list)?;
         }
-        verified(self, without_empty(left, before, &PATH)?, None)
+        verified(self, without_entry(&left, before, &PATH, DEFAULT)?, None)
     }
 }
 

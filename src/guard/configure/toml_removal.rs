@@ -12,8 +12,9 @@ pub fn without_entry(text: &str, before: Option<&str>, path: &[&str], default_ke
     let mut text = without(text, &[&runtimes, [NAME].as_slice()].concat())?;
     let is_ours = Reader::parse(&text)?.table(path)?.and_then(|table| table.get(default_key)?.as_str()) == Some(NAME);
     if is_ours {
-        let reader = before.map(Reader::parse).transpose()?;
-        let old = reader.as_ref().map(|reader| reader.table(path)).transpose()?.flatten().and_then(|table| table.get(default_key)?.as_value());
+        let before = before.map(editable).transpose()?;
+        let table = before.as_ref().and_then(|before| path.iter().try_fold(before.as_item(), |item, key| item.get(key)));
+        let old = table.and_then(|table| table.get(default_key)?.as_value());
         text = match old {
             Some(old) => {
                 let mut document = editable(&text)?;
@@ -24,16 +25,34 @@ pub fn without_entry(text: &str, before: Option<&str>, path: &[&str], default_ke
         };
     }
     for depth in (1..=runtimes.len()).rev() {
-        text = without_empty(text, before, &runtimes[..depth])?;
+        text = without_bare_table(text, before, &runtimes[..depth])?;
     }
     Ok(text)
 }
 
-/// Takes the table at `path` out if it is empty and was not there `before`.
-pub fn without_empty(text: String, before: Option<&str>, path: &[&str]) -> Result<String> {
-    let was_there = before.map(|before| Ok::<_, anyhow::Error>(Reader::parse(before)?.table(path)?.is_some())).transpose()?;
-    let is_empty = Reader::parse(&text)?.table(path)?.is_some_and(toml_edit::TableLike::is_empty);
-    if is_empty && was_there != Some(true) { without(&text, path) } else { Ok(text) }
+/// Takes the header of the table at `path` out if it says nothing (any more) and did not stand there `before`.
+fn without_bare_table(text: String, before: Option<&str>, path: &[&str]) -> Result<String> {
+    let (own, above) = path.split_last().map_or(("", path), |(own, above)| (*own, above));
+    let reader = Reader::parse(&text)?;
+    let table = reader.table(above)?.and_then(|above| above.get(own));
+    let was_there = before.map(|before| Ok::<_, anyhow::Error>(Reader::parse(before)?.table(above)?.is_some_and(|above| has_header(above.get(own)))));
+    let is_bare = match (table, was_there.transpose()?) {
+        (_, Some(true)) | (None, _) => false,
+        (Some(Item::Table(table)), Some(false)) => table.iter().all(|(_, item)| matches!(item, Item::Table(table) if !table.is_dotted())),
+        (Some(item), _) => item.as_table_like().is_some_and(toml_edit::TableLike::is_empty),
+    };
+    match table {
+        Some(Item::Table(table)) if is_bare && has_header(Some(&Item::Table(table.clone()))) => {
+            Ok(table.span().map_or_else(|| text.clone(), |header| without_lines(&text, &header, true)))
+        }
+        Some(Item::Value(_)) if is_bare => without(&text, path),
+        _ => Ok(text),
+    }
+}
+
+/// Whether the item stands in the text by itself: a table that is only part of others' names does not.
+fn has_header(item: Option<&Item>) -> bool {
+    item.is_some_and(|item| item.as_table().is_none_or(|table| !table.is_implicit() && !table.is_dotted()))
 }
 
 /// `text` without the value or table at `path`.

@@ -2,6 +2,7 @@
 
 use super::settings::View;
 use anyhow::{Result, anyhow, bail, ensure};
+use std::borrow::Cow;
 use toml_edit::{Document, DocumentMut, Item, Table, TableLike, Value};
 
 /// A TOML text whose parts know where they stand.
@@ -68,11 +69,20 @@ pub fn place(text: &str, byte: usize) -> String {
     format!("line {}, column {}", before.matches('\n').count() + 1, line.chars().count() + 1)
 }
 
-/// A text for editing.
+/// A text for editing. What toml_edit would write in its own way is found before anything is changed.
 pub fn editable(text: &str) -> Result<DocumentMut> {
-    let document = Reader::parse(text)?.document.into_mut();
-    ensure!(document.to_string() == text, "it has CR LF line ends or a byte order mark, which an edit would change; take them out first");
+    let text = ended(text);
+    let document = Reader::parse(&text)?.document.into_mut();
+    ensure!(
+        document.to_string() == text,
+        "an edit would change more of it than it should, because of CR LF line ends, a byte order mark or a name that is quoted in two ways; unify that first"
+    );
     Ok(document)
+}
+
+/// The text with an end of its last line, without which nothing can be put behind it.
+pub fn ended(text: &str) -> Cow<'_, str> {
+    if text.is_empty() || text.ends_with('\n') { Cow::Borrowed(text) } else { Cow::Owned(format!("{text}\n")) }
 }
 
 /// The text of an edited document. What was added at its end goes behind the comments that stood there.
@@ -83,9 +93,8 @@ pub fn edited(mut document: DocumentMut, base: &str) -> String {
     let text = document.to_string();
     match base.strip_suffix(&trailing).and_then(|head| text.strip_prefix(head)) {
         Some(added) if !added.is_empty() => {
-            let gap = if base.is_empty() || base.ends_with('\n') { "" } else { "\n" };
             let added = if base.is_empty() { added.trim_start_matches('\n') } else { added };
-            format!("{base}{gap}{added}")
+            format!("{base}{added}")
         }
         _ => whole,
     }
