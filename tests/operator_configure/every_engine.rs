@@ -53,7 +53,7 @@ fn another_default_stays_and_everything_else_too() {
         assert!(said.starts_with(&format!("edited NODE/{file} (as it was: NODE/{file}.before-runc-guard)\n")), "{said}");
         let edited = node.read(file);
         let kept = text.lines().filter(|line| edited.contains(line.trim_end())).count();
-        let changed = if file == "containers.conf" { 1 } else { 0 };
+        let changed = usize::from(file == "containers.conf");
         assert!(file == "flat.json" || kept + changed == text.lines().count(), "every line is there: {edited}");
         assert!(edited.contains("NODE/guard") && node.read(&format!("{file}.before-runc-guard")) == text, "{edited}");
         assert!(!edited.contains("default_runtime_name = \"runc-guard\"") && !edited.contains("default-runtime\": \"runc-guard\""), "{edited}");
@@ -99,7 +99,8 @@ fn the_second_run_changes_nothing_and_says_so() {
 fn two_runs_make_the_same_file_as_one() {
     for (engine, file, text) in FILES {
         let (twice, once) = (node(file), node(file));
-        [&twice, &once].into_iter().for_each(|node| node.write(file, text));
+        twice.write(file, text);
+        once.write(file, text);
         twice.configure(engine, file, &[]);
         twice.configure(engine, file, &["--set-default"]);
         once.configure(engine, file, &["--set-default"]);

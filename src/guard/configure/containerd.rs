@@ -2,7 +2,7 @@
 //!
 //! Measured with `containerd config dump` 1.7.24 and 2.1.9, and read in the sources of 1.6 to 2.4:
 //! * Version 3 (2.x): settings merge key by key, also over imported files, and the built-in runtime `runc` stays beside those that are named. So where
-//!   the main file imports a directory, a drop-in there is safe, if it has the main file's version: containerd passes over one of another version
+//!   the main file imports a directory, a drop-in there is safe, if it has the main file's version: of one of another version 2.1 loses the runtimes
 //!   without a word. Version 4 (2.3) has the same tables; it is not measured.
 //! * Version 2: an imported file takes the place of the whole table of the CRI plugin in 1.x, so that the main file itself is edited. 1.x drops its
 //!   built-in `runc` as soon as the file names any runtime, and fails without it where it is the default: it is written out then.
