@@ -156,6 +156,19 @@ podman_options() {                                       # RUNTIME
     done
 }
 
+@test "crio: a drop-in directory may be a mount of its own, as in a pod that configures its node" {
+    local mounted='mount -t tmpfs drop-ins /etc/crio/crio.conf.d'
+    mkdir -p "$ETC/crio/crio.conf.d"
+    # The control: nothing can be moved or linked there from the directory above.
+    run on_node sh -c "$mounted && touch /etc/crio/x && ln /etc/crio/x /etc/crio/crio.conf.d/x"
+    assert_contains "a link" "$output" "cross-device link"
+    rm "$ETC/crio/x"
+    run on_node sh -c "$mounted && \"\$0\" guard configure crio >&2 && ls -A /etc/crio /etc/crio/crio.conf.d && \"\$0\" guard configure crio --remove" "$GUARD"
+    assert_equal "status" "$status" 0
+    assert_contains "the drop-in" "$output" $'/etc/crio/crio.conf.d:\n10-runc-guard.conf\ndeleted'
+    assert_equal "the directory above" "$(ls -A "$ETC/crio")" crio.conf.d
+}
+
 @test "all engines: their usual files, there and back" {
     local before engine
     before=$(etc_files)

@@ -87,7 +87,14 @@ fn names_us(place: &Place, text: Option<&str>) -> bool {
     text.is_some_and(|text| place.settings.view(text).is_ok_and(|view| view.entry().is_some()))
 }
 
-fn plan_removal(places: Vec<Place>) -> Result<Vec<Planned>> {
+/// The files that name us; where none does, the first, of which that can be said.
+fn plan_removal(mut places: Vec<Place>) -> Result<Vec<Planned>> {
+    let names = |place: &Place| file::read_text(&place.file).is_ok_and(|text| names_us(place, text.as_deref()));
+    if places.iter().any(names) {
+        places.retain(names);
+    } else {
+        places.truncate(1);
+    }
     let plan = |place: Place| {
         let file = SettingsFile::read(&place.file)?;
         let step = change::remove(place.settings.as_ref(), file.text(), file.copy()?.as_deref()).with_context(|| understand(&place.file))?;

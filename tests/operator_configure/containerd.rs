@@ -166,3 +166,15 @@ fn every_way_to_write_a_table_is_edited_and_given_back() {
         assert_eq!(node.read("config.toml"), format!("# since\n{text}"));
     }
 }
+
+#[test]
+fn a_main_file_that_is_a_symlink_is_read_where_a_drop_in_is_written() {
+    let node = Node::containerd("2.1.9");
+    node.write("real.toml", &RUNC_V3.replace("conf.d", "NODE/conf.d"));
+    std::os::unix::fs::symlink("real.toml", node.path("config.toml")).unwrap();
+    let before = node.files();
+    node.configure("containerd", "config.toml", &[]);
+    assert!(node.path("conf.d/99-runc-guard.toml").exists());
+    node.remove("containerd", "config.toml");
+    assert!(node.files() == before);
+}

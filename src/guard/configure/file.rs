@@ -9,6 +9,7 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
 use xattr::FileExt;
 
 const MOST_BYTES: u64 = 16 << 20;
@@ -54,27 +55,44 @@ impl SettingsFile {
 
     /// Puts `text` in the file's place, with its mode, owner and attributes. `keep_copy`: what it was stays beside it.
     pub fn write(&self, text: &str, keep_copy: bool) -> Result<()> {
-        let directory = staging(&self.path);
+        let own = self.path.parent().unwrap_or(Path::new("/"));
         // Settings of engines lie below directories that only root can write.
         #[allow(clippy::disallowed_methods)]
-        std::fs::create_dir_all(self.path.parent().unwrap_or(directory)).map_err(|error| self.failed("make the directory of", &error))?;
-        let mut temporary = tempfile::Builder::new()
-            .prefix(".runc-guard-")
-            .make_in(directory, |path| OpenOptions::new().write(true).create_new(true).mode(0o600).open(path))
-            .map_err(|error| self.failed("create a temporary file beside", &error))?;
-        temporary.write_all(text.as_bytes()).map_err(|error| self.failed("write a temporary file beside", &error))?;
-        self.copy_attributes(temporary.as_file()).map_err(|error| self.failed("copy the owner, mode and attributes of", &error))?;
-        temporary.as_file().sync_all().map_err(|error| self.failed("write a temporary file beside", &error))?;
+        std::fs::create_dir_all(own).map_err(|error| self.failed("make the directory of", &error))?;
+        let temporary = self.temporary(staging(&self.path), text)?;
         self.check_unchanged()?;
         if keep_copy {
             self.keep_copy().map_err(|error| self.failed("keep a copy of", &error))?;
         }
+        // A drop-in directory may be a mount of its own, as in a pod that is to configure its node: then nothing can be moved into it.
+        if let Err(error) = self.put_in_place(temporary) {
+            if error.kind() != ErrorKind::CrossesDevices {
+                return Err(self.failed("rename a temporary file to", &error));
+            }
+            let temporary = self.temporary(own, text)?;
+            self.put_in_place(temporary).map_err(|error| self.failed("rename a temporary file to", &error))?;
+        }
+        self.sync_directory()
+    }
+
+    /// A whole new file, on the disk under another name.
+    fn temporary(&self, directory: &Path, text: &str) -> Result<NamedTempFile> {
+        // Opened here and not by tempfile, which hides the errno.
+        let open = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        let made = tempfile::Builder::new().prefix(".runc-guard-").make_in(directory, open);
+        let mut temporary = made.map_err(|error| self.failed("create a temporary file beside", &error))?;
+        temporary.as_file_mut().write_all(text.as_bytes()).map_err(|error| self.failed("write a temporary file beside", &error))?;
+        self.copy_attributes(temporary.as_file()).map_err(|error| self.failed("copy the owner, mode and attributes of", &error))?;
+        temporary.as_file().sync_all().map_err(|error| self.failed("write a temporary file beside", &error))?;
+        Ok(temporary)
+    }
+
+    fn put_in_place(&self, temporary: NamedTempFile) -> io::Result<()> {
         let persisted = match self.existing {
             Some(_) => temporary.persist(&self.path),
             None => temporary.persist_noclobber(&self.path),
         };
-        persisted.map_err(|error| self.failed("rename a temporary file to", &error.error))?;
-        self.sync_directory()
+        persisted.map(drop).map_err(|error| error.error)
     }
 
     /// Puts the copy in the file's place.
