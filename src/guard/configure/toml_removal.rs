@@ -42,10 +42,8 @@ fn without_bare_table(text: String, before: Option<&str>, path: &[&str]) -> Resu
         (Some(item), _) => item.as_table_like().is_some_and(toml_edit::TableLike::is_empty),
     };
     match table {
-        Some(Item::Table(table)) if is_bare && has_header(Some(&Item::Table(table.clone()))) => {
-            Ok(table.span().map_or_else(|| text.clone(), |header| without_lines(&text, &header, true)))
-        }
         Some(Item::Value(_)) if is_bare => without(&text, path),
+        Some(item) if is_bare && has_header(table) => Ok(item.span().map_or_else(|| text.clone(), |header| without_lines(&text, &header, true))),
         _ => Ok(text),
     }
 }
