@@ -91,7 +91,9 @@ fn of_missing(feature: &Feature) -> Finding {
     let Feature { name, answer, since, without } = feature;
     let subject = format!("kernel {name}");
     let why = match answer {
-        Err(Errno::EPERM | Errno::EACCES) => return Finding::ok(subject, "not to be found out without CAP_SYS_ADMIN, or refused by a filter"),
+        Err(Errno::EPERM | Errno::EACCES) => {
+            return Finding::warning(subject, "not to be found out: EPERM, without CAP_SYS_ADMIN or by a seccomp filter").advise("run it as root");
+        }
         Err(errno) if *errno != Errno::ENOSYS => format!("refused ({errno:?})"),
         _ => format!("not in this kernel (Linux {since})"),
     };
@@ -134,7 +136,7 @@ mod tests {
     #[test]
     fn what_is_refused_for_want_of_rights_is_not_called_missing() {
         let told = told(&facts(Err(Errno::EPERM)));
-        assert!(told.iter().all(|(level, _)| *level == Level::Ok) && told[1].1.contains("not to be found out"), "{told:?}");
+        assert!(told[1..=7].iter().all(|(level, text)| *level == Level::Warning && text.contains("not to be found out")), "{told:?}");
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use super::Finding;
 use crate::deadline;
-use crate::report::errno_name;
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 use std::path::{Path, PathBuf};
@@ -15,6 +14,7 @@ pub struct Facts {
     log: PathBuf,
     /// `None`: no answer in time.
     state: Option<State>,
+    is_root: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -26,14 +26,14 @@ enum State {
     NotYet,
     /// A directory, a FIFO, a device.
     NoFile,
-    Refused(String),
+    Refused(Errno),
     /// The directory of a log that is not there.
     DirectoryRefused(Errno),
 }
 
 pub fn look(log: &Path) -> Facts {
     let path = log.to_owned();
-    Facts { log: log.to_owned(), state: deadline::within(LIMIT, move || state(&path)) }
+    Facts { log: log.to_owned(), state: deadline::within(LIMIT, move || state(&path)), is_root: nix::unistd::geteuid().is_root() }
 }
 
 fn state(log: &Path) -> State {
@@ -44,19 +44,22 @@ fn state(log: &Path) -> State {
         Ok(metadata) if !metadata.is_file() => State::NoFile,
         Ok(metadata) => match access(log, AccessFlags::W_OK) {
             Ok(()) => State::Writable { bytes: metadata.len() },
-            Err(errno) => State::Refused(format!("{errno:?}")),
+            Err(errno) => State::Refused(errno),
         },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let directory = log.parent().unwrap_or(log);
             access(directory, AccessFlags::W_OK | AccessFlags::X_OK).map_or_else(State::DirectoryRefused, |()| State::NotYet)
         }
-        Err(error) => State::Refused(errno_name(&error)),
+        Err(error) => State::Refused(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)),
     }
 }
 
 /// A log that does not work delays and fails no container.
 pub fn findings(facts: &Facts) -> Vec<Finding> {
     let log = facts.log.display();
+    if !facts.is_root && matches!(&facts.state, Some(State::Refused(Errno::EACCES) | State::DirectoryRefused(Errno::EACCES))) {
+        return vec![Finding::warning("log", format!("{log}: only root can tell whether it can be written")).advise("run it as root")];
+    }
     let lost = |why: String| Finding::warning("log", format!("{log}: {why}: notices are lost")).advise("mend that or set log");
     vec![match &facts.state {
         None => lost("no answer in 2 s".to_owned()),
@@ -64,7 +67,7 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
         Some(State::Writable { bytes }) => Finding::ok("log", format!("{log}, {} kB", bytes.div_ceil(1000))),
         Some(State::NotYet) => Finding::ok("log", format!("{log}, not yet written")),
         Some(State::NoFile) => lost("no regular file".to_owned()),
-        Some(State::Refused(errno)) => lost(format!("cannot be written: {errno}")),
+        Some(State::Refused(errno)) => lost(format!("cannot be written: {errno:?}")),
         Some(State::DirectoryRefused(Errno::ENOENT)) => lost("its directory does not exist".to_owned()),
         Some(State::DirectoryRefused(errno)) => lost(format!("its directory cannot be written: {errno:?}")),
     }]
@@ -88,12 +91,14 @@ mod tests {
             (&dir.path().join("gone/new.log"), State::DirectoryRefused(Errno::ENOENT), Level::Warning),
             (&fifo, State::NoFile, Level::Warning),
             (dir.path(), State::NoFile, Level::Warning),
-            (&file.path().join("below"), State::Refused("ENOTDIR".to_owned()), Level::Warning),
+            (&file.path().join("below"), State::Refused(Errno::ENOTDIR), Level::Warning),
         ] {
             let facts = look(log);
             assert_eq!((&facts.state, findings(&facts)[0].level), (&Some(wanted), level), "{}", log.display());
         }
-        let silent = findings(&Facts { log: "/nfs/log".into(), state: None });
+        let silent = findings(&Facts { log: "/nfs/log".into(), state: None, is_root: true });
         assert!(silent[0].level == Level::Warning && silent[0].text.contains("no answer"));
+        let user = findings(&Facts { log: "/var/log/log".into(), state: Some(State::DirectoryRefused(Errno::EACCES)), is_root: false });
+        assert!(user[0].text.contains("only root can tell"), "{user:?}");
     }
 }
