@@ -72,7 +72,7 @@ fn interrogate(path: &Path, is_root: bool) -> Said {
 fn library() -> Option<PathBuf> {
     let below = |directory: &str| std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path().join(LIBRARY));
     let direct = LIBRARY_DIRECTORIES.iter().map(|directory| Path::new(directory).join(LIBRARY));
-    direct.chain(below("/usr/lib")).find(|path| path.exists())
+    direct.chain(below("/usr/lib")).find(|path| path.is_file())
 }
 
 /// runc and crun each bring a file of their own.
