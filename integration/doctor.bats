@@ -4,24 +4,24 @@
 
 load helpers
 
-# Runs COMMAND on a node that ends with it: own mounts (shared, as systemd leaves them), own pids, an /etc, /run and
-# /usr/local/bin of its own. Elsewhere the tree stays as it is.
+# Runs COMMAND on a node that ends with it: own mounts (shared, as systemd leaves them), own pids, an /etc, /run, /var/lib
+# and /usr/local/bin of its own. Elsewhere the tree stays as it is.
 on_node() {                                              # COMMAND; functions of this file are known to it
-    mkdir -p "$NODE"/{etc,run,bin}
+    mkdir "$NODE/etc"
     export NODE ROOT GUARD GUARD_LOG
     unshare --mount --pid --fork --kill-child=KILL --mount-proc --propagation private \
         bash -c "$(declare -f); set -euo pipefail; become_node; $1" 3>&- </dev/null
 }
 
 become_node() {
+    local directory
     mount -t tmpfs -o mode=755 etc "$NODE/etc"
     cp -a /etc/. "$NODE/etc"
     mount --bind "$NODE/etc" /etc
-    mount -t tmpfs -o mode=755 run /run
-    mount -t tmpfs -o mode=755 bin /usr/local/bin
+    for directory in /run /var/lib /usr/local/bin; do mount -t tmpfs -o mode=755 node "$directory"; done
     mount --make-rshared /
     install -m 755 "$GUARD" /usr/local/bin/runc-guard
-    mkdir /etc/runc-guard /run/containerd
+    mkdir /etc/runc-guard /run/containerd /var/lib/kubelet
     settings runc
 }
 
@@ -107,7 +107,8 @@ test_with_each_runtime "a well-set node is ok in every line" well_set_node
 
 @test "a protected root on a private mount is a warning until the advice is followed" {
     private_root() {
-        told 0 "ok       root $ROOT: a directory, on a shared mount" 'ok       root /run/containerd: a directory, on a shared mount'
+        told 0 "ok       root $ROOT: a directory, on a shared mount" 'ok       root /run/containerd: a directory, on a shared mount' \
+            'ok       root /var/lib/kubelet: a directory, on a shared mount'
         mount --make-private /
         told 0 "warning  root $ROOT: a directory on a private mount: no unmount below it reaches a container; run \`mount --make-rshared /\`" \
             'ok       root /run/containerd: '

@@ -56,6 +56,24 @@ fn a_program_that_ends_but_leaves_its_output_open_is_not_waited_for() {
 }
 
 #[test]
+fn engines_that_hang_hold_nothing_up() {
+    let node = Node::new();
+    for engine in ["containerd", "podman", "dockerd", "crio"] {
+        node.program(engine, &format!("echo $$ >>{}; exec sleep 1000", node.text("pids")));
+    }
+    let told = node.doctor();
+    told.is_well_formed();
+    for engine in ["containerd", "podman", "docker", "crio"] {
+        told.says(&format!("warning  engine {engine}: "));
+    }
+    told.says("ok       kernel: ");
+    // Whoever asks an engine may have to leave it.
+    for pid in fs::read_to_string(node.path("pids")).unwrap_or_default().split_whitespace() {
+        let _ = std::process::Command::new("kill").arg(pid).status();
+    }
+}
+
+#[test]
 fn a_failing_program_is_told_with_its_last_line() {
     let node = Node::new();
     node.program("runc", "echo one; echo libseccomp.so.2: not there >&2; exit 127");

@@ -5,13 +5,11 @@ mod daemons;
 use super::super::configure;
 use super::super::engine::{Engine, Use};
 use super::Finding;
-use crate::kernel;
+use crate::deadline;
 use crate::runtime;
 use clap::ValueEnum;
 use daemons::Daemon;
-use std::ffi::OsStr;
 use std::fs::Metadata;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -32,6 +30,8 @@ struct EngineFacts {
     used: Result<Use, String>,
     daemons: Vec<Daemon>,
 }
+
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// Beside PATH: distributions, and what Kubernetes installers use.
 const USUAL_DIRECTORIES: [&str; 5] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/opt/containerd/bin"];
@@ -68,23 +68,12 @@ fn name(engine: Engine) -> String {
 }
 
 pub fn look(ourselves: Option<&Path>, stand_ins: &[PathBuf]) -> Facts {
-    let names = our_names(ourselves, stand_ins);
     let running = daemons::look();
-    let engines = Engine::value_variants().iter().map(|engine| look_at(*engine, &names, &running)).collect();
+    let engines = Engine::value_variants().iter().map(|engine| look_at(*engine, ourselves, &running)).collect();
     Facts { engines, stand_ins: stand_ins.to_vec() }
 }
 
-/// Settings may name us by any path that leads here.
-fn our_names(ourselves: Option<&Path>, stand_ins: &[PathBuf]) -> Vec<PathBuf> {
-    let executed = kernel::executed_path().and_then(|path| std::path::absolute(OsStr::from_bytes(path.to_bytes())).ok());
-    let in_path = runtime::candidates("runc-guard").filter(|path| runtime::is_ourselves(path));
-    let mut names: Vec<PathBuf> = ourselves.map(Path::to_owned).into_iter().chain(executed).chain(in_path).chain(stand_ins.iter().cloned()).collect();
-    names.sort();
-    names.dedup();
-    names
-}
-
-fn look_at(engine: Engine, names: &[PathBuf], running: &[Daemon]) -> EngineFacts {
+fn look_at(engine: Engine, ourselves: Option<&Path>, running: &[Daemon]) -> EngineFacts {
     let Place { program, is_daemon, files, directories } = place(engine);
     let usual = || USUAL_DIRECTORIES.iter().map(|directory| Path::new(directory).join(program)).find(|path| path.is_file());
     let below = |directory: &&str| std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect::<Vec<_>>();
@@ -96,24 +85,16 @@ fn look_at(engine: Engine, names: &[PathBuf], running: &[Daemon]) -> EngineFacts
         program: runtime::candidates(program).next().or_else(usual),
         settings,
         changed: changed.into_iter().flatten().max(),
-        used: used_by_any_name(|name| configure::used_by(engine, name), names),
+        used: used(engine, ourselves, configure::used_by),
         daemons: running.iter().filter(|daemon| is_daemon && daemon.name == program).cloned().collect(),
     }
 }
 
-/// The most that is said under any of our names. An error counts only when there is nothing better.
-fn used_by_any_name(ask: impl Fn(&Path) -> anyhow::Result<Use>, names: &[PathBuf]) -> Result<Use, String> {
-    let mut best = Err("the path of runc-guard is not known".to_owned());
-    for answer in names.iter().map(|name| ask(name).map_err(|error| format!("{error:#}"))) {
-        let better = match (&best, &answer) {
-            (Ok(Use::Default), _) | (Ok(_), Err(_)) | (Ok(Use::Named), Ok(Use::No)) => false,
-            (_, Ok(_)) | (Err(_), Err(_)) => true,
-        };
-        if better {
-            best = answer;
-        }
-    }
-    best
+/// Settings may lie on a dead mount, and a program that is asked for its version may hang.
+fn used(engine: Engine, ourselves: Option<&Path>, ask: fn(Engine, &Path) -> anyhow::Result<Use>) -> Result<Use, String> {
+    let program = ourselves.ok_or("the path of runc-guard is not known")?.to_owned();
+    let answer = deadline::within(LIMIT, move || ask(engine, &program).map_err(|error| format!("{error:#}")));
+    answer.unwrap_or_else(|| Err(format!("no answer in {} s", LIMIT.as_secs())))
 }
 
 pub fn findings(facts: &Facts) -> Vec<Finding> {

@@ -64,16 +64,9 @@ fn in_place_of_runc_is_not_taken_for_configured() {
 }
 
 #[test]
-fn the_best_answer_under_any_name_counts() {
-    let names: Vec<PathBuf> = ["/broken", "/no", "/named", "/default", "/no"].map(PathBuf::from).to_vec();
-    let ask = |name: &Path| match name.to_str().unwrap() {
-        "/no" => Ok(Use::No),
-        "/named" => Ok(Use::Named),
-        "/default" => Ok(Use::Default),
-        _ => Err(anyhow::anyhow!("broken")),
-    };
-    let best = |count| used_by_any_name(ask, &names[..count]);
-    let all: Vec<_> = (0..=5).map(best).collect();
-    let unknown = Err("the path of runc-guard is not known".to_owned());
-    assert_eq!(all, [unknown, Err("broken".to_owned()), Ok(Use::No), Ok(Use::Named), Ok(Use::Default), Ok(Use::Default)]);
+fn an_error_is_told_in_full_and_without_a_path_nothing_is_asked() {
+    let ask = |_, program: &Path| if program == "/guard" { Ok(Use::Named) } else { Err(anyhow::anyhow!("EACCES").context("read /etc/x")) };
+    assert_eq!(used(Engine::Docker, Some(Path::new("/guard")), ask), Ok(Use::Named));
+    assert_eq!(used(Engine::Docker, Some(Path::new("/other")), ask), Err("read /etc/x: EACCES".to_owned()));
+    assert_eq!(used(Engine::Docker, None, ask), Err("the path of runc-guard is not known".to_owned()));
 }
