@@ -81,9 +81,9 @@ test_with_each_runtime "a well-set node is ok in every line" well_set_node
         told 0 "warning  engine containerd: /usr/bin/containerd: whether it uses runc-guard is not to be told: "'
 }
 
-@test "a daemon that has not been restarted since its settings were written is a warning" {
-    start_containerd() {
-        containerd --root /run/c/root --state /run/c/state --address /run/c/socket --log-level error >/run/containerd.log 2>&1 &
+@test "a daemon that is older than its settings, or has mounts of its own, is a warning" {
+    start_containerd() {                                 # [COMMAND...]: before it
+        "$@" containerd --root /run/c/root --state /run/c/state --address /run/c/socket --log-level error >/run/containerd.log 2>&1 &
         wait_until 30 ctr --address /run/c/socket version >/dev/null
     }
     is_older() {
@@ -101,6 +101,11 @@ test_with_each_runtime "a well-set node is ok in every line" well_set_node
         wait $! || true
         start_containerd
         told 0 'ok       engine containerd: ' '! warning  engine containerd: '
+        kill $!
+        wait $! || true
+        # As a service with MountFlags=slave.
+        start_containerd unshare --mount --propagation slave
+        told 0 "warning  engine containerd: process $! has mounts of its own"
     }
     on_node daemon
 }
