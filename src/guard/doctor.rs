@@ -2,7 +2,6 @@
 //!
 //! Each part first looks, which yields plain data, and then judges: its `findings` computes from that data alone.
 
-mod child;
 mod criu;
 mod engines;
 mod kernel_features;

@@ -1,13 +1,15 @@
 //! Asks an installed engine for its version.
 
-use std::process::Stdio;
+use crate::guard::child;
+use crate::runtime;
+
+/// How long a program may take to name its version.
+const SECONDS: u64 = 5;
 
 /// Major and minor version, as `PROGRAM --version` has them in its third word (containerd and podman do); None: not installed, or no such answer.
 pub fn version(program: &str) -> Option<(u64, u64)> {
-    // A short command of the operator's, which becomes no runtime: nothing inherits what Command does to this process.
-    #[allow(clippy::disallowed_methods)]
-    let output = std::process::Command::new(program).arg("--version").stdin(Stdio::null()).output().ok()?;
-    parse(&String::from_utf8_lossy(&output.stdout))
+    let program = runtime::candidates(program).next()?;
+    parse(child::ask(&program, &["--version"], SECONDS).text()?)
 }
 
 fn parse(answer: &str) -> Option<(u64, u64)> {

@@ -1,9 +1,9 @@
 //! CRIU: whether a checkpoint and a restore can work at all.
 
 use super::Finding;
-use super::child::{Answer, ask, last_line, short};
 use super::ourselves::replaceable_by;
 use super::real_runtime;
+use crate::guard::child::{Answer, ask, last_line, short};
 use crate::invocation::Flavour;
 use crate::runtime;
 use std::path::{Path, PathBuf};

@@ -2,10 +2,10 @@
 
 mod daemons;
 
-use super::super::configure;
-use super::super::engine::{Engine, Use};
 use super::Finding;
 use crate::deadline;
+use crate::guard::configure;
+use crate::guard::engine::{Engine, Use};
 use crate::runtime;
 use clap::ValueEnum;
 use daemons::Daemon;
@@ -63,10 +63,6 @@ fn place(engine: Engine) -> Place {
     }
 }
 
-fn name(engine: Engine) -> String {
-    engine.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned())
-}
-
 pub fn look(ourselves: Option<&Path>, stand_ins: &[PathBuf]) -> Facts {
     let running = daemons::look();
     let engines = Engine::value_variants().iter().map(|engine| look_at(*engine, ourselves, &running)).collect();
@@ -111,7 +107,7 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
 
 fn of_engine(facts: &EngineFacts, stand_ins: &[PathBuf]) -> Vec<Finding> {
     let mut findings = vec![of_use(facts, stand_ins)];
-    let subject = format!("engine {}", name(facts.engine));
+    let subject = format!("engine {}", facts.engine.name());
     let is_told = matches!(facts.used, Ok(Use::Named | Use::Default));
     for daemon in &facts.daemons {
         // mtimes and start times are whole seconds here.
@@ -129,14 +125,14 @@ fn of_engine(facts: &EngineFacts, stand_ins: &[PathBuf]) -> Vec<Finding> {
 }
 
 fn of_use(facts: &EngineFacts, stand_ins: &[PathBuf]) -> Finding {
-    let engine = name(facts.engine);
+    let engine = facts.engine.name();
     let subject = format!("engine {engine}");
     let program = facts.program.as_ref().map_or("its program was not found".to_owned(), |path| path.display().to_string());
     let configure = format!("`runc-guard guard configure {engine} --set-default`");
     match &facts.used {
         Ok(Use::Default) => Finding::ok(subject, format!("{program}: every container gets runc-guard")),
         Ok(Use::Named) => {
-            let ask = if matches!(facts.engine, Engine::Containerd | Engine::Crio) { "by its RuntimeClass" } else { "by `--runtime`" };
+            let ask = if facts.engine.serves_kubernetes() { "by its RuntimeClass" } else { "by `--runtime`" };
             let text = format!("{program}: only containers that ask for it, {ask}, get runc-guard");
             Finding::ok(subject, text).advise(format!("for all of them run {configure}"))
         }

@@ -1,9 +1,9 @@
 //! The real runtime, and what stands between it and us.
 
 use super::Finding;
-use super::child::{Answer, ask, short};
 use super::ourselves::replaceable_by;
 use crate::config::Config;
+use crate::guard::child::{Answer, ask, short};
 use crate::invocation::Flavour;
 use crate::report::Failure;
 use crate::runtime::{self, Runtime};
