@@ -44,8 +44,8 @@ runtimes_are_as_written() {
 process_is_gone() { ! kill -0 "$1" 2>/dev/null; }        # PID
 
 # For setup_file: the daemon that all tests of a file share, with an image.
-start_docker_with_image() {
-    write_docker_settings
+start_docker_with_image() {                              # [FILTER]
+    write_docker_settings "$@"
     start_docker
     docker load --quiet --input "$TEMPLATES/image.tar" >/dev/null
 }

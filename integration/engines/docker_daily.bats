@@ -35,10 +35,10 @@ answers "a health check, which is an exec every time" health "status 0"
 
 looked_at() {
     start_box "$1" runc --memory 64m busybox sh -c 'sleep 1000 & exec sleep 2000'
-    docker top box -o args
+    docker top box -o pid,args | sed 's/^ *[0-9]* *//'
     docker stats --no-stream --format '{{.Name}} {{.PIDs}} {{.MemUsage}}' box | sed 's| .*iB /| ... /|'
 }
-answers "top and stats" looked_at COMMAND "sleep 2000" "sleep 1000" "box ... / 64MiB" "status 0"
+answers "top and stats" looked_at "PID                 COMMAND" "sleep 2000" "sleep 1000" "box ... / 64MiB" "status 0"
 
 rights() {
     run_box "$1" --cap-drop ALL --cap-add NET_RAW --security-opt no-new-privileges --ulimit nofile=300 --hostname named --user 5 \
@@ -50,13 +50,13 @@ answers "capabilities, seccomp, limits, host name, user" rights \
 joined() {
     local status
     running_box "$1"
-    docker run --rm --runtime "$(runtime_name "$1" runc)" --network container:box --pid container:box --ipc none busybox cat /proc/1/cmdline |
+    docker run --rm --runtime "$(runtime_name "$1" runc)" --network none --pid container:box --ipc none busybox cat /proc/1/cmdline |
         tr '\0' ' '
     status=$?
     echo
     return "$status"
 }
-answers "a container in the namespaces of another" joined "sleep 1000 " "status 0"
+answers "a container in the pid namespace of another" joined "sleep 1000 " "status 0"
 
 # --- the calls -------------------------------------------------------------------------------------------------------
 # A runtime that writes down what it is called with, and is runc otherwise.
@@ -70,7 +70,7 @@ SH
 }
 
 # Ids and temporary names are new each time.
-recorded_calls() { sed -E 's/[0-9a-f]{64}/ID/g; s|/tmp/runc-process[0-9]*|PROCESS|g' /run/recorded; }
+recorded_calls() { sed -E 's/[0-9a-f]{64}/ID/g; s/(runc-process|pty|ctrd-checkpoint)[0-9]+/\1N/g' /run/recorded; }
 
 lifecycle_of() {                                         # RUNTIME-NAME
     rm -f /run/recorded
@@ -80,8 +80,9 @@ lifecycle_of() {                                         # RUNTIME-NAME
     docker pause box >/dev/null
     docker unpause box >/dev/null
     docker update --pids-limit 20 box >/dev/null 2>&1
-    docker checkpoint create --leave-running box one >/dev/null
     docker kill box >/dev/null
+    docker start box >/dev/null
+    docker checkpoint create box one >/dev/null
     docker rm box >/dev/null
     recorded_calls
 }
