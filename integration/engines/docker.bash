@@ -82,6 +82,25 @@ remove_box() { docker rm --force --volumes box >/dev/null; }
 
 box_is() { [[ $(docker inspect --format '{{.State.Status}}' box) == "$1" ]]; }               # STATUS
 
+# --- checkpoint and restore ------------------------------------------------------------------------------------------
+# CHECKPOINT is its name: a dump that ran into CRIU's time limit has spoilt the first one.
+checkpoint_box() {
+    CHECKPOINT=one
+    docker checkpoint create box "$CHECKPOINT" >/dev/null || { dump_timed_out && CHECKPOINT=two && docker checkpoint create box two >/dev/null; }
+    wait_until 20 box_is exited
+    wait_until 30 containerd_forgot_checkpoint
+}
+
+# Of the freezer, on a loaded machine: says nothing about the container.
+dump_timed_out() {
+    grep -qrE 'Timeout reached|Unseizable non-zombie .* state D' /run/docker/containerd/daemon/io.containerd.runtime.v2.task/moby/*/*.log
+}
+
+# dockerd takes the checkpoint out of its containerd, and gives the same bytes back at the start. That fails until they are collected.
+containerd_forgot_checkpoint() { [[ -z $(ctr --address /run/docker/containerd/containerd.sock --namespace moby content list --quiet) ]]; }
+
+restore_box() { docker start --checkpoint "$CHECKPOINT" box 2>"$NODE/stderr"; }
+
 # --- the same through the guard as without it ------------------------------------------------------------------------
 # Runs FUNCTION VIA, which makes the container box, on either way. Its stdout, its stderr (the two are in no order) and its status
 # must be equal; they are ANSWER.

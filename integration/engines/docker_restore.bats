@@ -1,5 +1,7 @@
 #!/usr/bin/env bats
 # docker checkpoint and docker start --checkpoint. A word that only the process knows, and its count, show that it is the same one.
+# Only with runc: crun 1.21 does not make the work folder that containerd's shim names, and when it is there, the shim cannot delete what crun
+# has checkpointed, with the guard or without it.
 # shellcheck disable=SC2016,SC2034  # the container's shell expands it; results are returned in variables
 
 load docker
@@ -13,22 +15,13 @@ checkpoint_counting_box() {                              # VIA RUNTIME OPTION...
         while :; do i=$((i+1)); echo $word $i >/dev/shm/count; sleep 0.05; done'
     wait_until 20 reads_count
     WORD=$SEEN_WORD COUNT=$SEEN_COUNT
-    docker checkpoint create box one >/dev/null || { dump_timed_out && docker checkpoint create box two >/dev/null; }
-    CHECKPOINT=$(docker checkpoint ls box | awk 'END { print $1 }')
-    wait_until 20 box_is exited
-}
-
-# Of the freezer, on a loaded machine: says nothing about the container.
-dump_timed_out() {
-    grep -qrE 'Timeout reached|Unseizable non-zombie .* state D' /run/docker/containerd/daemon/io.containerd.runtime.v2.task/moby/*/work/
+    checkpoint_box
 }
 
 reads_count() {
     read -r SEEN_WORD SEEN_COUNT <"/proc/$(container_pid box)/root/dev/shm/count" && [[ -n $SEEN_COUNT ]]
 } 2>/dev/null
 counts_beyond() { reads_count && ((SEEN_COUNT > $1)); }  # COUNT
-
-restore_box() { docker start --checkpoint "$CHECKPOINT" box 2>"$NODE/stderr"; }
 
 # The first count comes from the image, as the file system does: only the next one shows that the process runs.
 assert_goes_on() {
@@ -92,6 +85,3 @@ restores() {                                             # RUNTIME MAKER BARE
 bats_test_function --description "runc: without mounts" -- restores runc plain ok
 bats_test_function --description "runc: a tmpfs and a bind in a bind" -- restores runc nested ok
 bats_test_function --description "runc: a bind in a bind on a tmpfs" -- restores runc on_own_tmpfs "criu failed: type NOTIFY errno 0"
-# crun does not know -no-subreaper, which the shim writes.
-bats_test_function --description "crun: without mounts" -- restores crun plain "OCI runtime"
-bats_test_function --description "crun: a tmpfs and a bind in a bind" -- restores crun nested "OCI runtime"
