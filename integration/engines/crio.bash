@@ -183,4 +183,7 @@ remove_container() {                                     # NAME
         "$runtime" --root "$(state_of "$runtime")" delete --force "$id"
         wait_until 20 has_exited "$1"
     fi
+    # What crun leaves behind when CRIU fails.
+    rm -rf "/run/$runtime/$id"
+    find /sys/fs/cgroup -depth -type d -path "*/crio-$id*" -exec rmdir {} +
 }
