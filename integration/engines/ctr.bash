@@ -43,6 +43,8 @@ remove_all_containers() {
 }
 remove_container() { ctr task delete --force "$1" >/dev/null 2>&1 || true; ctr container delete "$1" >/dev/null 2>&1; }     # NAME
 
+protect_default_roots_only() { sed -i '/^extra_protected_roots/d' /etc/runc-guard/config.toml; }
+
 # --- the same with the guard as without it ---------------------------------------------------------------------------
 # Behind the guard stands a script that notes each call: what it notes has come through the guard.
 record_calls() {                                         # RUNTIME

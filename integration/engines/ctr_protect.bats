@@ -27,12 +27,11 @@ host_tree_is_released() {                                # RUNTIME
 test_with_each_runtime "a private bind of a host tree lets its volumes go" host_tree_is_released
 
 # --- the roots that are protected by default -------------------------------------------------------------------------
-protect_default_roots_only() { write_guard_settings "$1"; sed -i '/^extra_protected_roots/d' /etc/runc-guard/config.toml; }   # RUNTIME
-
 # As node agents have it: the host's / inside.
 root_of_host_is_released() {                             # RUNTIME ROOT
     local via
-    protect_default_roots_only "$1"
+    write_guard_settings "$1"
+    protect_default_roots_only
     for via in bare guard; do
         attach_volume "$2/it-volume"
         start_with_tree "$via" "$1" /
@@ -48,8 +47,9 @@ done
 # An image mounted by containerd, as for an image volume. (The root file system of a removed container goes by itself: the kernel
 # takes a mount away everywhere when the directory below it is removed.)
 image_mount_is_released() {                              # RUNTIME
-    local via number held
-    protect_default_roots_only "$1"
+    local via number
+    write_guard_settings "$1"
+    protect_default_roots_only
     for via in bare guard; do
         mkdir "/run/containerd/it-$via"
         ctr image mount --rw "$BUSYBOX" "/run/containerd/it-$via" >/dev/null
@@ -66,7 +66,8 @@ test_with_each_runtime "/ bound privately: an image's overlay is let go" image_m
 
 rootfs_of_another_is_released() {                        # RUNTIME
     local via number
-    protect_default_roots_only "$1"
+    write_guard_settings "$1"
+    protect_default_roots_only
     for via in bare guard; do
         run_container "$via" "$1" --detach --null-io -- another sleep 1000
         number=$(mountpoint --fs-devno /run/containerd/io.containerd.runtime.v2.task/default/another/rootfs)
@@ -118,7 +119,8 @@ test_with_each_runtime "a slave's own mounts stay in it" nothing_goes_up
 # Beside the roots nothing is rewritten: the runtime gets what the shim wrote.
 left_alone() {                                           # RUNTIME
     local via
-    protect_default_roots_only "$1"
+    write_guard_settings "$1"
+    protect_default_roots_only
     mkdir "$NODE/tree"
     for via in bare guard; do
         run_container "$via" "$1" --detach --null-io --mount "type=bind,src=$NODE/tree,dst=/host,options=rbind:rprivate:rw" -- c sleep 1000
