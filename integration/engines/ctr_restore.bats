@@ -165,7 +165,8 @@ taken_to_another_node() {                                # RUNTIME
     prepare_host
     external_and_internal_tmpfs
     checkpoint_container guard "$1" || fail "checkpoint: $(why)"
-    ctr image export --skip-manifest-json "$NODE/checkpoint.tar" "$IMAGE"
+    # --local: otherwise ctr ends before the daemon has sent all of it.
+    ctr image export --local --skip-manifest-json "$NODE/checkpoint.tar" "$IMAGE"
     migrate
     export CONTAINERD_NAMESPACE=another
     ctr image import "$TEMPLATES/image.tar" >/dev/null
