@@ -1,12 +1,13 @@
 # shellcheck shell=bash
-# The README's sections are executed as they are written.
+# The copy-and-paste sections of the README, to be executed as written.
 
 # The first ```sh block below `### HEADING`.
 readme_block() {                                         # HEADING
     awk -v heading="### $1" '
-        $0 == heading { below = 1; next }
-        below && /^#/ { exit }
-        below && $0 == "```" { exit }
-        inside { print }
-        below && $0 == "```sh" { inside = 1 }' "$BATS_TEST_DIRNAME/../../README.md"
+        inside && $0 == "```" { exit }
+        inside { print; next }
+        found && /^##/ { exit }
+        $0 == heading { found = 1 }
+        found && $0 == "```sh" { inside = 1 }
+    ' "${BATS_TEST_DIRNAME:?}/../../README.md"
 }
