@@ -8,7 +8,7 @@ load crio
 make_counting_container() {                              # NAME
     make_container "$1" sh -c 'read word </proc/sys/kernel/random/uuid
         while :; do i=$((i+1)); echo $word $i >/run/count; sleep 0.05; done'
-    # The pod's shared memory and the token are other pods' and the kubelet's to bring back.
+    echo secret >"$POD_VOLUMES/kubernetes.io~projected/kube-api-access/token"
     edit_crio_spec "$1" '.linux.maskedPaths = ["/proc/keys", "/proc/timer_list"]'
 }
 

@@ -29,7 +29,7 @@ SH
 }
 
 @test "README: dockerd" {
-    local block via
+    local block
     block=$(readme_block dockerd)
     assert_contains "block" "$block" "guard configure docker --set-default"
     assert_equal "before" "$(docker info --format '{{.DefaultRuntime}}')" runc
