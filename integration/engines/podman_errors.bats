@@ -6,8 +6,9 @@ load podman_restore
 
 setup_file() {
     prepare_podman
-    prepare_cpuset
+    wrap_crun
 }
+teardown_file() { unwrap_crun; }
 
 # --- errors ----------------------------------------------------------------------------------------------------------
 # podman executes the guard by the name that is in runtime_supports_json (it then writes a log for podman), and by path, of which

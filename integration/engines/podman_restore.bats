@@ -6,8 +6,9 @@ load podman_restore
 
 setup_file() {
     prepare_podman
-    prepare_cpuset
+    wrap_crun
 }
+teardown_file() { unwrap_crun; }
 
 # --- shapes of mounts ------------------------------------------------------------------------------------------------
 # https://github.com/opencontainers/runc/issues/2748
