@@ -66,10 +66,7 @@ checkpoint_container() {                                 # VIA RUNTIME [SHELL-CO
     [[ ! -e $BUNDLE_OF_C ]] || fail "the container is still there"
 }
 
-dump() {
-    [[ -z ${MAKE_WORK_PATH:-} ]] || mkdir -p "$WORK_OF_C/criu-work"
-    ctr container checkpoint --task --rw --image c "$IMAGE" 2>"$NODE/stderr"
-}
+dump() { ctr container checkpoint --task --rw --image c "$IMAGE" 2>"$NODE/stderr"; }
 
 # Of the freezer, on a loaded machine: says nothing about the container.
 dump_timed_out() { grep -qE 'Timeout reached|Unseizable non-zombie .* state D' "$BUNDLE_OF_C/criu-dump.log"; }

@@ -2,18 +2,10 @@
 # README.md's section on containerd, executed as it is written.
 
 load ctr
+load readme
 
 setup_file() { start_containerd_with_image; }
 teardown_file() { stop_containerd; }
-
-# The lines of the first ```sh block below the heading.
-readme_block() {                                         # HEADING
-    awk -v heading="### $1" '
-        $0 == heading { below = 1; next }
-        below && $0 == "```sh" { inside = 1; next }
-        inside && $0 == "```" { exit }
-        inside' "$BATS_TEST_DIRNAME/../../README.md"
-}
 
 # There is no systemd in the tree: this stands in for it, for the one call that the section makes.
 write_systemctl_double() {
