@@ -89,7 +89,9 @@ fn prepare_checkpoint(settings: &Settings, runtime: &Runtime, call: &Call, id: &
     if !settings.problems.is_empty() || !settings.config.rule("restore-dialect").enabled {
         return;
     }
-    let Some(step) = host::restore::missing_work_directory(call).map(rules::work_directory_step) else { return };
+    // As crun does since 1.22, and no further: a path of which more is missing is wrong.
+    let missing = host::restore::missing_work_directory(call).filter(|path| path.parent().is_some_and(Path::is_dir));
+    let Some(step) = missing.map(rules::work_directory_step) else { return };
     let mut notices = Vec::new();
     let done = apply::without_document(step, &mut notices);
     let subject = Subject { command: call.command.name(), id, bundle: &call.bundle, runtime: &runtime.path };
