@@ -6,8 +6,9 @@ load podman
 
 setup_file() {
     prepare_podman
-    # What --userns=auto divides among containers.
+    # What --userns=auto divides among containers. sid's libsubid wants such a user, too.
     echo containers:200000:65536 | tee /etc/subuid >/etc/subgid
+    grep -q ^containers: /etc/passwd || echo containers:x:990:990::/:/usr/sbin/nologin >>/etc/passwd
 }
 
 # SCENARIO speaks of containers `c`, started by in_container, of VIA and RUNTIME. What it prints must match EXPECTED (a pattern)
@@ -116,12 +117,15 @@ stopped() {
     podman start c
     podman kill c
     podman wait c
+    # After its end podman says "stopped", until it has cleaned up.
+    wait_until 20 has_state exited
     state_and_status
     podman logs c
     podman rm c
     podman ps --all --format '{{.Names}}'
 }
 logs_say() { podman logs c 2>&1 | grep -q "$1"; }
+has_state() { [[ $(podman inspect --format '{{.State.Status}}' c) == "$1" ]]; }
 state_and_status() { podman inspect --format '{{.State.Status}} {{.State.ExitCode}}' c; }
 everyday "stop, start, kill, wait, logs, rm" stopped $'ID\nc\nexited 3\nc\nc\n137\nexited 137\nready\nasked\n*c'
 
@@ -183,8 +187,7 @@ everyday "user namespaces" user_namespace $'0\n0 100000 65536\n0 200000 1000'
 # --- pods and images -------------------------------------------------------------------------------------------------
 pod() {
     local name inspected
-    # podman cannot make a cgroup further down here.
-    podman_via "$VIA" "$RUNTIME" pod create --name p --network none --cgroup-parent / --volume "$NODE/tree:/host:rprivate" \
+    podman_via "$VIA" "$RUNTIME" pod create --name p --network none --volume "$NODE/tree:/host:rprivate" \
         --infra-image busybox --infra-command "/bin/sleep 1000"
     for name in c d; do podman_via "$VIA" "$RUNTIME" run --detach --pod p --name "$name" busybox sleep 1000; done
     for name in ipc net uts; do
