@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2016,SC2034  # $names in jq programs; results are returned in variables
 # containerd through CRI, as the kubelet speaks to it: a pod NAME with one container NAME. VIA and RUNTIME choose the pod's runtime
-# handler. Pods are on the host's network, so that no CNI plugin is needed. A FILTER is a jq program that edits what is sent.
+# handler. Pods are on the host's network, so that no CNI plugin is needed but where they have user namespaces. A FILTER is a jq program
+# that edits what is sent.
 
 load containerd
 
@@ -15,6 +16,7 @@ start_cri() {
     local archive
     write_containerd_settings
     add_guard_runtime
+    install_network_plugin
     start_containerd
     for archive in image pause; do ctr --namespace k8s.io image import "$TEMPLATES/$archive.tar" >/dev/null; done
 }
@@ -27,6 +29,14 @@ add_guard_runtime() {
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc-guard.options]
         BinaryName = "/usr/local/bin/runc-guard"
 TOML
+}
+
+# For pods with a network of their own: it stays as it is.
+install_network_plugin() {
+    mkdir -p /etc/cni/net.d /opt/cni/bin
+    echo '{"cniVersion": "1.0.0", "name": "none", "type": "none"}' >/etc/cni/net.d/10-none.conf
+    install -m 755 "$CRI_FOLDER/network-plugin" /opt/cni/bin/none
+    install -m 755 "$CRI_FOLDER/network-plugin" /opt/cni/bin/loopback
 }
 
 # What a RuntimeClass names.
@@ -62,6 +72,9 @@ volume() {                                               # HOST-PATH CONTAINER-P
 }
 command_line() { jq -nr '".command = \($ARGS.positional | tojson)"' --args -- "$@"; }    # WORD...
 PRIVILEGED='.linux.security_context.privileged = true'
+# Root of the container is 100000 on the node. The kernel wants the network namespace to be the user namespace's.
+USER_NAMESPACE='.linux.security_context.namespace_options = {pid: "CONTAINER", userns_options: ({mode: "POD"} +
+    ([{host_id: 100000, container_id: 0, length: 65536}] | {uids: ., gids: .}))}'
 
 pod_request() { jq -nc --arg id "${POD[$1]}" '{pod_sandbox_id: $id}'; }                  # NAME
 container_request() {                                    # NAME [FILTER [JQ-ARGUMENT...]]

@@ -114,3 +114,13 @@ privileged() {
     SEEN=$(exec_in "$1" sh -c 'mount -t tmpfs made /var && echo mounted')
 }
 everyday "privileged" privileged mounted
+
+# A volume that the pod's root may write, as the kubelet prepares it for containerd 1.7.
+user_namespace() {
+    mkdir -p "$NODE/data-$1"
+    chown 100000:100000 "$NODE/data-$1"
+    run_app "$@" "$USER_NAMESPACE | $(volume "$NODE/data-$1" /data)" "$USER_NAMESPACE"
+    exec_in "$1" touch /data/file
+    SEEN="$(exec_in "$1" sh -c 'id -u; echo $(cat /proc/self/uid_map)') $(stat -c %u "$NODE/data-$1/file")"
+}
+everyday "user namespace" user_namespace $'0\n0 100000 65536 100000'

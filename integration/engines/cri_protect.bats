@@ -11,12 +11,12 @@ teardown_file() { stop_containerd; }
 KUBELET_PODS=/var/lib/kubelet/pods
 
 # The pod VIA runs on both ways; afterwards CHECK, with the same arguments, sets RESULT: pinned without the guard, released with it.
-pinned_without_released_with() {                         # RUNTIME PREPARE FILTER-MAKER CHECK
+pinned_without_released_with() {                         # RUNTIME PREPARE FILTER-MAKER CHECK [FILTER-OF-POD]
     local via
     write_guard_settings "$1"
     for via in bare guard; do
         "$2" "$via" "$1"
-        run_app "$via" "$1" "$("$3")"
+        run_app "$via" "$1" "$("$3")" "${5:-.}"
         "$4" "$via" "$1"
         assert_equal "$via" "$RESULT" "$([[ $via == guard ]] && echo released || echo pinned)"
     done
@@ -38,6 +38,10 @@ test_with_each_runtime "hostPath /: another pod's volume is let go" pinned_witho
 test_with_each_runtime "hostPath /var/lib/kubelet: another pod's volume is let go" pinned_without_released_with \
     volume_of_another_pod kubelet_folder detach
 test_with_each_runtime "hostPath of a tree: its volume is let go" pinned_without_released_with volume_in_a_tree tree detach
+
+whole_node_in_user_namespace() { echo "$(whole_node) | $USER_NAMESPACE"; }
+test_with_each_runtime "user namespace, hostPath /: another pod's volume is let go" pinned_without_released_with \
+    volume_of_another_pod whole_node_in_user_namespace detach "$USER_NAMESPACE"
 
 # --- what kubelet and containerd mount themselves --------------------------------------------------------------------
 secret_of_another_pod() {                                # VIA
