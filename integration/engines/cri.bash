@@ -31,12 +31,15 @@ add_guard_runtime() {
 TOML
 }
 
-# For pods with a network of their own: it stays as it is.
+# For pods with a network of their own: it stays as it is. Debian's containerd looks in the second folder.
 install_network_plugin() {
-    mkdir -p /etc/cni/net.d /opt/cni/bin
+    local folder
+    mkdir -p /etc/cni/net.d
     echo '{"cniVersion": "1.0.0", "name": "none", "type": "none"}' >/etc/cni/net.d/10-none.conf
-    install -m 755 "$CRI_FOLDER/network-plugin" /opt/cni/bin/none
-    install -m 755 "$CRI_FOLDER/network-plugin" /opt/cni/bin/loopback
+    for folder in /opt/cni/bin /usr/lib/cni; do
+        install -D -m 755 "$CRI_FOLDER/network-plugin" "$folder/none"
+        install -D -m 755 "$CRI_FOLDER/network-plugin" "$folder/loopback"
+    done
 }
 
 # What a RuntimeClass names.

@@ -92,7 +92,7 @@ volumes() {
     SEEN=$(cat "$NODE/data-$1/copy"; error_in "$1" touch /etc/app.conf; error_in "$1" touch /file)
 }
 error_in() {                                             # NAME COMMAND...
-    cri ExecSync "$(container_request "$1" '.cmd = $ARGS.positional' --args -- "${@:2}")" | jq -r .stderr
+    cri ExecSync "$(container_request "$1" '.cmd = $ARGS.positional' --args -- "${@:2}")" | jq -j .stderr
 }
 everyday "volumes of a directory and a file, a read-only root" volumes 'setting
 touch: /etc/app.conf: Read-only file system

@@ -63,6 +63,7 @@ next_node() { unmount_below "$NODE"; rm -rf "$NODE"/{secrets,token,outer,inner,v
 # Sets WORD and COUNT. On the next node nothing is left but ARCHIVE.
 checkpoint() {                                           # VIA RUNTIME MAKER
     ARCHIVE=$NODE/$1.tar
+    forget_log
     $3
     run_pod_and_container "$1" "$1" "$2" "$SHAPE | ${FILTER:-.} | .image.image = \"$(name_in_registry):latest\""
     wait_until 20 reads_count "$1"
@@ -74,20 +75,20 @@ checkpoint() {                                           # VIA RUNTIME MAKER
 write_checkpoint() { cri CheckpointContainer "$(container_request "$1" '.location = $archive' --arg archive "$ARCHIVE")" >/dev/null; }
 
 # containerd keeps no log of a restore that failed, so CRIU is told to write it elsewhere.
-restore() {                                              # VIA RUNTIME MAKER [COMMAND, on the next node]
+prepare_restore() {                                      # VIA RUNTIME MAKER
     $3
-    ${4:-true}
     echo "log-file=$NODE/criu.log" | tee -a /etc/criu/{default,runc,crun}.conf >/dev/null
     run_pod restored "$1" "$2"
     create_container restored "$SHAPE | ${FILTER:-.} | .image.image = \"$ARCHIVE\""
-    start_container restored
 }
+restore() { prepare_restore "$@" && start_container restored; }          # VIA RUNTIME MAKER
 
 forget_restore() {
-    sed -i '/^log-file=/d' /etc/criu/{default,runc,crun}.conf
+    forget_log
     remove_all_containers
     next_node
 }
+forget_log() { sed -i '/^log-file=/d' /etc/criu/{default,runc,crun}.conf; }
 
 # The runtime alone: it restores, or is stopped for REASON, in CRIU's words or containerd's.
 restore_alone() {                                        # RUNTIME MAKER REASON
@@ -134,20 +135,26 @@ stat="mnt-v2: Can't stat mountpoint .*: No such file or directory"
 not_cured() {                                            # RUNTIME
     write_guard_settings "$1"
     checkpoint guard "$1" kubernetes
-    assert_contains "error" "$(error_of restore guard "$1" kubernetes)" "CRIU restoring failed"
+    prepare_restore guard "$1" kubernetes
+    assert_contains "error" "$(error_of start_container restored)" "OCI runtime restore failed: CRIU restoring failed"
     assert_contains "CRIU's log" "$(cat "$NODE/criu.log")" "No mapping for "
     forget_restore
 }
 
+# In the answer to StartContainer, and in the status, where kubectl finds it.
 impossible() {                                           # RUNTIME
-    local error
+    local sentence="OCI runtime restore failed: runc-guard: /run/secrets/kubernetes.io/serviceaccount: a directory is needed at "
+    sentence+="$NODE/secrets/kubernetes.io/serviceaccount, and $NODE/secrets/kubernetes.io is no directory (move it away)"
     [[ $1 == runc ]] || FILTER=$WITHOUT_MASKED_DIRECTORIES
     write_guard_settings "$1"
     checkpoint guard "$1" kubernetes
-    error=$(error_of restore guard "$1" kubernetes file_in_the_way; status_of restored .status.message,.status.reason,.status.exit_code)
-    assert_equal "error" "$error" x
+    prepare_restore guard "$1" file_in_the_way
+    assert_contains "error" "$(error_of start_container restored)" "$sentence"
+    assert_contains "status" "$(status_of restored .status.message)" "$sentence"
+    assert_equal "status" "$(status_of restored '.status | "\(.state) \(.reason) \(.exit_code)"')" "CONTAINER_EXITED StartError 128"
+    forget_restore
 }
-file_in_the_way() { echo content >"$NODE/secrets/kubernetes.io"; }
+file_in_the_way() { kubernetes; echo content >"$NODE/secrets/kubernetes.io"; }
 
 no_checkpoint() {                                        # RUNTIME
     write_guard_settings "$1"
