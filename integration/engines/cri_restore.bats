@@ -17,7 +17,7 @@ start_registry() {
     local digest
     digest=$(ctr --namespace k8s.io image list "name==$CRI_IMAGE" | grep -o 'sha256:[0-9a-f]*')
     "$CRI_FOLDER/registry" /var/lib/containerd/io.containerd.content.v1.content "$digest" "$BATS_FILE_TMPDIR/registry.port" \
-        </dev/null >"$BATS_FILE_TMPDIR/registry.log" 2>&1 3>&- &
+        </dev/null >"$BATS_FILE_TMPDIR/registry.log" 2>&1 3>&- 4>&- &
     echo $! >"$BATS_FILE_TMPDIR/registry.pid"
     wait_until 60 test -s "$BATS_FILE_TMPDIR/registry.port"
     ctr --namespace k8s.io image pull --plain-http "$(name_in_registry):latest" >/dev/null
@@ -54,9 +54,6 @@ counting() {                                             # SHELL-COMMANDS
         while :; do i=$((i+1)); echo $word $i >/dev/shm/count; sleep 0.05; done'
 }
 
-# crun under the root that containerd gives it looks for the source of its masked directories in its default one.
-WITHOUT_MASKED_DIRECTORIES='.linux.security_context.masked_paths = ["/proc/keys", "/proc/timer_list"]'
-
 next_node() { unmount_below "$NODE"; rm -rf "$NODE"/{secrets,token,outer,inner,volume}; }
 
 # --- checkpoint and restore ------------------------------------------------------------------------------------------
@@ -65,7 +62,7 @@ checkpoint() {                                           # VIA RUNTIME MAKER
     ARCHIVE=$NODE/$1.tar
     forget_log
     $3
-    run_pod_and_container "$1" "$1" "$2" "$SHAPE | ${FILTER:-.} | .image.image = \"$(name_in_registry):latest\""
+    run_pod_and_container "$1" "$1" "$2" "$SHAPE | .image.image = \"$(name_in_registry):latest\""
     wait_until 20 reads_count "$1"
     WORD=$SEEN_WORD COUNT=$SEEN_COUNT
     write_checkpoint "$1" || write_checkpoint "$1"       # once more: on a loaded machine CRIU's freezer may be out of time
@@ -79,7 +76,7 @@ prepare_restore() {                                      # VIA RUNTIME MAKER
     $3
     echo "log-file=$NODE/criu.log" | tee -a /etc/criu/{default,runc,crun}.conf >/dev/null
     run_pod restored "$1" "$2"
-    create_container restored "$SHAPE | ${FILTER:-.} | .image.image = \"$ARCHIVE\""
+    create_container restored "$SHAPE | .image.image = \"$ARCHIVE\""
 }
 restore() { prepare_restore "$@" && start_container restored; }          # VIA RUNTIME MAKER
 
@@ -114,7 +111,6 @@ restore_with_guard() {                                   # RUNTIME MAKER
 
 # The guard came to the node after the checkpoint; then it was there from the beginning.
 restore_through_cri() {                                  # RUNTIME MAKER REASON
-    [[ $1 == runc ]] || FILTER=$WITHOUT_MASKED_DIRECTORIES
     write_guard_settings "$1"
     checkpoint bare "$1" "$2"
     restore_alone "$@"
@@ -132,20 +128,10 @@ restore_row() {                                          # DESCRIPTION MAKER REA
 usage='crun did not terminate successfully: exit status 64'
 stat="mnt-v2: Can't stat mountpoint .*: No such file or directory"
 
-not_cured() {                                            # RUNTIME
-    write_guard_settings "$1"
-    checkpoint guard "$1" kubernetes
-    prepare_restore guard "$1" kubernetes
-    assert_contains "error" "$(error_of start_container restored)" "OCI runtime restore failed: CRIU restoring failed"
-    assert_contains "CRIU's log" "$(cat "$NODE/criu.log")" "No mapping for "
-    forget_restore
-}
-
 # In the answer to StartContainer, and in the status, where kubectl finds it.
 impossible() {                                           # RUNTIME
     local sentence="OCI runtime restore failed: runc-guard: /run/secrets/kubernetes.io/serviceaccount: a directory is needed at "
     sentence+="$NODE/secrets/kubernetes.io/serviceaccount, and $NODE/secrets/kubernetes.io is no directory (move it away)"
-    [[ $1 == runc ]] || FILTER=$WITHOUT_MASKED_DIRECTORIES
     write_guard_settings "$1"
     checkpoint guard "$1" kubernetes
     prepare_restore guard "$1" file_in_the_way
@@ -170,6 +156,5 @@ else
     restore_row "the token below an emptyDir in memory"                    kubernetes         ok      "$usage"
     restore_row "a volume on a volume below /dev"                          below_dev          "$stat" "$usage"
     restore_row "a tmpfs that the container has mounted in its volume"     mounted_by_process "$stat" "$usage"
-    bats_test_function --description "crun: masked directories, not cured" -- not_cured crun
     test_with_each_runtime "an impossible restore" impossible
 fi

@@ -17,7 +17,7 @@ write_docker_settings() {                                # [FILTER]
 }
 
 start_docker() {
-    dockerd </dev/null >>"$BATS_FILE_TMPDIR/dockerd.log" 2>&1 3>&- &
+    dockerd </dev/null >>"$BATS_FILE_TMPDIR/dockerd.log" 2>&1 3>&- 4>&- &
     echo $! >"$BATS_FILE_TMPDIR/dockerd.pid"
     wait_until 60 docker_answers || fail "$(tail -n 20 "$BATS_FILE_TMPDIR/dockerd.log")"
 }
