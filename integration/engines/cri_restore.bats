@@ -17,7 +17,7 @@ start_registry() {
     local digest
     digest=$(ctr --namespace k8s.io image list "name==$CRI_IMAGE" | grep -o 'sha256:[0-9a-f]*')
     "$CRI_FOLDER/registry" /var/lib/containerd/io.containerd.content.v1.content "$digest" "$BATS_FILE_TMPDIR/registry.port" \
-        </dev/null >"$BATS_FILE_TMPDIR/registry.log" 2>&1 3>&- &
+        </dev/null >"$BATS_FILE_TMPDIR/registry.log" 2>&1 3>&- 4>&- &
     echo $! >"$BATS_FILE_TMPDIR/registry.pid"
     wait_until 60 test -s "$BATS_FILE_TMPDIR/registry.port"
     ctr --namespace k8s.io image pull --plain-http "$(name_in_registry):latest" >/dev/null
