@@ -15,20 +15,10 @@ cri() { "$CRI_FOLDER/client" "$@"; }                     # METHOD [REQUEST] [MET
 start_cri() {
     local archive
     write_containerd_settings
-    add_guard_runtime
+    runc-guard guard configure containerd >/dev/null
     install_network_plugin
     start_containerd
     for archive in image pause; do ctr --namespace k8s.io image import "$TEMPLATES/$archive.tar" >/dev/null; done
-}
-
-# The lines that `runc-guard guard configure containerd` is to write.
-add_guard_runtime() {
-    cat >>/etc/containerd/config.toml <<'TOML'
-    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc-guard]
-      runtime_type = "io.containerd.runc.v2"
-      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc-guard.options]
-        BinaryName = "/usr/local/bin/runc-guard"
-TOML
 }
 
 # For pods with a network of their own: it stays as it is. Debian's containerd looks in the second folder.
