@@ -1,5 +1,7 @@
 //! The system calls that no crate here wraps. Together with `main.rs` the only place with `unsafe`.
 
+pub mod mount_namespaces;
+
 use nix::errno::Errno;
 use std::ffi::{CStr, CString, c_char, c_int, c_long};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
