@@ -56,7 +56,8 @@ impl Target {
         }
         let at = self.mountpoint.as_ref()?;
         // Cheap first: the place is computed only for mounts whose last component fits.
-        let name_fits = at.path.file_name().is_none_or(|name| line.mountpoint.ends_with(name.as_encoded_bytes()) || line.path().file_name().is_none());
+        let name_fits =
+            at.path.file_name().is_none_or(|name| line.mountpoint.ends_with(name.as_encoded_bytes()) || line.path().file_name().is_none());
         (name_fits && tree.place_of_mountpoint(line).as_ref() == Some(at)).then_some(Reason::SameMountpoint)
     }
 

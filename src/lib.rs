@@ -29,6 +29,7 @@ pub mod mountinfo;
 pub mod mountpoint;
 pub mod namespaces;
 pub mod notices;
+pub mod open_files;
 pub mod paths;
 pub mod plan;
 pub mod prepare;
@@ -40,6 +41,7 @@ pub mod runtime;
 pub mod settings_files;
 pub mod spec;
 pub mod sysctl;
+pub mod workload;
 
 use invocation::{Flavour, LogTarget};
 use kernel::RawArgs;

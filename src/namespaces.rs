@@ -167,7 +167,8 @@ mod tests {
         let ours = File::open("/proc/thread-self/ns/mnt").unwrap();
         let Ok(id) = kernel::id(ours.as_fd()) else { return assert!(!is_new_kernel(), "the ioctl is there since 6.11") };
         let text = std::fs::read("/proc/self/mountinfo").unwrap();
-        let seen: Vec<u8> = kernel::list_mounts(id).unwrap().into_iter().flat_map(|mount| mountinfo_line(&kernel::stat_mount(id, mount).unwrap())).collect();
+        let seen: Vec<u8> =
+            kernel::list_mounts(id).unwrap().into_iter().flat_map(|mount| mountinfo_line(&kernel::stat_mount(id, mount).unwrap())).collect();
         let (mut seen, mut told) = (lines(&seen), lines(&text));
         seen.sort_by_key(|line| line.id);
         told.sort_by_key(|line| line.id);

@@ -1,0 +1,7 @@
+//! `guard audit`.
+
+use super::Outcome;
+
+pub fn run(_json: bool) -> Outcome {
+    anyhow::bail!("not built")
+}

@@ -1,0 +1,15 @@
+//! `guard heal`.
+
+use super::Outcome;
+use clap::Args;
+
+#[derive(Args)]
+pub struct Arguments {
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(arguments: &Arguments) -> Outcome {
+    anyhow::bail!("heal: not built {}", arguments.json)
+}

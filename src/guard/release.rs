@@ -1,0 +1,15 @@
+//! `guard release`.
+
+use super::Outcome;
+use clap::Args;
+
+#[derive(Args)]
+pub struct Arguments {
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(arguments: &Arguments) -> Outcome {
+    anyhow::bail!("release: not built {}", arguments.json)
+}
