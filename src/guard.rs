@@ -8,8 +8,10 @@ mod engine;
 mod heal;
 mod holders;
 pub mod plan;
+mod progress;
 mod release;
 mod restore_plan;
+mod target;
 
 use clap::{Parser, Subcommand};
 use std::ffi::{OsStr, c_int};
