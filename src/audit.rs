@@ -3,16 +3,19 @@
 //! The kernel's rule behind it (mount_namespaces(7)): an unmount reaches the peers and slaves of the *parent* of the unmounted mount. So a copy goes
 //! with the host's unmount if its parent, in the container, receives from the host.
 
-use crate::mountinfo::Place;
 use crate::mountinfo::line::{Line, Propagation, Tree};
+use crate::mountinfo::{Device, Place};
 use crate::paths;
 use serde::Serialize;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// The host's side: its mounts, and the protected roots as the kernel spells them.
 pub struct Host<'t, 'a> {
-    pub tree: Tree<'t, 'a>,
-    pub roots: &'t [PathBuf],
+    tree: Tree<'t, 'a>,
+    roots: &'t [PathBuf],
+    /// Containers have many mounts, and each is looked for here.
+    by_device: HashMap<Device, Vec<usize>>,
 }
 
 /// What config.json says of one bind.
@@ -96,17 +99,29 @@ impl Trap {
     }
 }
 
-impl Host<'_, '_> {
+impl<'t, 'a> Host<'t, 'a> {
+    #[must_use]
+    pub fn of(tree: Tree<'t, 'a>, roots: &'t [PathBuf]) -> Host<'t, 'a> {
+        let mut by_device: HashMap<Device, Vec<usize>> = HashMap::new();
+        for (index, line) in tree.lines.iter().enumerate() {
+            by_device.entry(line.device).or_default().push(index);
+        }
+        Host { tree, roots, by_device }
+    }
+
+    fn on_device(&self, device: Device) -> impl Iterator<Item = &Line<'a>> {
+        self.by_device.get(&device).into_iter().flatten().map(|index| &self.tree.lines[*index])
+    }
+
     /// Every path of the host that leads to a place.
     fn paths_of(&self, place: &Place) -> Vec<PathBuf> {
         let path_of = |line: &Line<'_>| Some(line.path().join(place.path.strip_prefix(root_of(line)).ok()?));
-        let lines = self.tree.lines.iter().filter(|line| line.device == place.device);
         // `join` of an empty rest would end the path in a slash.
-        lines.filter_map(path_of).map(|path| path.components().collect()).collect()
+        self.on_device(place.device).filter_map(path_of).map(|path| path.components().collect()).collect()
     }
 
     fn has(&self, line: &Line<'_>) -> bool {
-        self.tree.lines.iter().any(|host| host.device == line.device && host.fs_root == line.fs_root)
+        self.on_device(line.device).any(|host| host.fs_root == line.fs_root)
     }
 
     fn overlapped_root(&self, path: &Path) -> Option<&PathBuf> {
@@ -157,7 +172,7 @@ fn pins(host: &Host<'_, '_>, container: &Tree<'_, '_>, top: &Line<'_>, is_bind: 
     let below = container.on_or_below(top).filter(|line| line.id != top.id);
     let mut pins: Vec<Pin> = below.filter_map(|line| pin(host, container, line)).collect();
     // Not in the host's table at all, although the host was its source.
-    if is_bind && !host.tree.lines.iter().any(|line| line.device == top.device) {
+    if is_bind && host.on_device(top.device).next().is_none() {
         pins.insert(0, Pin::of(top, true, Cause::SourceIsMountpoint));
     }
     pins

@@ -18,7 +18,7 @@ fn audit(container: &str, meaning: &Meaning) -> Vec<Finding> {
     let (host, container) = (HOST.as_bytes(), [ROOTFS, container].concat());
     let (host, container) = (lines(host), lines(container.as_bytes()));
     let roots = [PathBuf::from("/var/lib/kubelet"), PathBuf::from("/private/root")];
-    findings(&Host { tree: Tree::of(&host), roots: &roots }, &Tree::of(&container), meaning)
+    findings(&Host::of(Tree::of(&host), &roots), &Tree::of(&container), meaning)
 }
 
 fn bind(destination: &str, source: &str, words: &[&str]) -> Meaning {

@@ -10,18 +10,19 @@ use crate::open_files::{self, OpenFile};
 use crate::report::one_line;
 use crate::workload::{self, Workload};
 use anyhow::Context;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]
-#[group(required = true, multiple = false, args = ["path", "netns"])]
+#[command(group(ArgGroup::new("wanted").required(true)))]
 pub struct Arguments {
     /// A mountpoint (before or after the host unmounted it) or a block device.
+    #[arg(group = "wanted")]
     path: Option<PathBuf>,
     /// A network namespace by its name in /run/netns.
-    #[arg(long)]
+    #[arg(long, group = "wanted")]
     netns: Option<String>,
     /// As JSON.
     #[arg(long)]
