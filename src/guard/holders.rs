@@ -36,7 +36,7 @@ pub struct Holders {
     /// Where the host itself has it mounted.
     host: Vec<Held>,
     holders: Vec<Holder>,
-    /// Why namespaces without a process were not looked for.
+    /// Why namespaces without a process were looked for among the mounted ones only.
     unlisted: Option<String>,
     /// Processes whose namespace could not be read.
     unreadable: usize,
@@ -163,7 +163,10 @@ impl Holders {
             count => writeln!(text, "{count} holders"),
         };
         if let Some(errno) = &self.unlisted {
-            let _ = writeln!(text, "not looked at: namespaces without a process ({errno}; Linux 6.11 and CAP_SYS_ADMIN are needed)");
+            let _ = writeln!(
+                text,
+                "not looked for: namespaces that only an open file keeps ({errno}; needs Linux 6.11, CAP_SYS_ADMIN and the host's pid namespace)"
+            );
         }
         if self.unreadable > 0 {
             let _ = writeln!(text, "not looked at: the namespaces of {} processes (EACCES; run as root)", self.unreadable);
