@@ -18,6 +18,42 @@ fn run_with(folders: &[&str]) -> TempDir {
     run
 }
 
+/// A `/run` with states of real processes.
+#[derive(Debug)]
+pub struct Run(TempDir);
+
+impl Default for Run {
+    fn default() -> Run {
+        Run(tempfile::tempdir().unwrap())
+    }
+}
+
+impl Run {
+    pub fn node(&self) -> crate::workload::Node {
+        crate::workload::Node::with(roots_below(self.0.path()))
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn file(&self, name: &str, text: &str) {
+        std::fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    pub fn runc(&self, root: &str, id: &str, pid: i32, started: u64, labels: &[&str]) {
+        let state = serde_json::json!({"id": id, "init_process_pid": pid, "init_process_start": started, "config": {"labels": labels}});
+        self.file(&format!("{root}/{id}/state.json"), &state.to_string());
+    }
+
+    /// Its cgroup is `/odd/ID`.
+    pub fn crun(&self, root: &str, id: &str, pid: i32, started: u64) {
+        let status = serde_json::json!({"pid": pid, "process-start-time": started, "cgroup-path": format!("/odd/{id}"), "bundle": "/srv/b"});
+        self.file(&format!("{root}/{id}/status"), &status.to_string());
+    }
+}
+
 /// Folder, engine, owner and ids of each root that has something.
 fn seen(run: &TempDir) -> Vec<(String, Option<&'static str>, Option<u32>, Vec<String>)> {
     let of = |root: &Root| {
