@@ -54,13 +54,16 @@ impl Run {
     }
 }
 
-/// Folder, engine, owner and ids of each root that has something.
-fn seen(run: &TempDir) -> Vec<(String, Option<&'static str>, Option<u32>, Vec<String>)> {
+/// Folder, engine, owner and ids.
+type Seen = (String, Option<&'static str>, Option<u32>, Vec<String>);
+
+/// Each root that has something.
+fn seen(run: &TempDir) -> Vec<Seen> {
     let of = |root: &Root| {
         let ids = StateFolder::all_in(root).into_iter().filter(|folder| folder.read().is_some()).map(|folder| folder.id).collect();
         (root.path.strip_prefix(run.path()).unwrap().display().to_string(), root.engine, root.owner, ids)
     };
-    roots_below(run.path()).iter().map(of).filter(|(_, _, _, ids): &(_, _, _, Vec<String>)| !ids.is_empty()).collect()
+    roots_below(run.path()).iter().map(of).filter(|(_, _, _, ids): &Seen| !ids.is_empty()).collect()
 }
 
 #[test]
