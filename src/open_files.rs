@@ -6,8 +6,8 @@
 //! process for which it ends is told with the word [`NO_ANSWER`].
 //!
 //! Not seen: descriptors, working directory and root of a thread that has its own (`unshare(CLONE_FILES)`; /proc/P shows the first thread's),
-//! sockets bound to a path, swap files, and images behind loop devices. Files mapped from an overlay are known by it since Linux 6.8; before, the
-//! kernel named the layer below, so all of a process' mapped files are asked for their mount where an overlay is among the wanted ones.
+//! sockets bound to a path, swap files, and images behind loop devices. A mapped file of an overlay may be listed with the device of the layer
+//! below it (older kernels), so where an overlay is among the wanted mounts each mapped file is asked for its mount.
 
 mod process;
 

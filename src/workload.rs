@@ -67,7 +67,8 @@ fn lossy_path<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Err
     path.to_string_lossy().serialize(serializer)
 }
 
-/// Who `pid` is, by its cgroup and the state folders of runtimes and engines. For more than one process ask one [`Node`].
+/// Who `pid` is, by its cgroup and the state folders of runtimes and engines. May read the states of all containers: for more than one process ask
+/// one [`Node`], which does that once.
 #[must_use]
 pub fn of_process(pid: i32) -> Workload {
     Node::new().of_process(pid)

@@ -93,20 +93,22 @@ impl Process<'_> {
 
 /// One line of `/proc/P/maps` that is of a file.
 #[derive(Debug, PartialEq, Eq)]
-struct Mapping<'a> {
-    range: &'a str,
+struct Mapping {
+    /// As the folder map_files spells it: without the zeros that fill up small numbers in the list.
+    range: String,
     device: Device,
     inode: u64,
 }
 
 /// `7f0e8c000000-7f0e8c021000 r--p 00000000 fe:00 131104 /usr/lib/libc.so.6`: the device in hexadecimal numbers, the inode in decimal.
-fn mapping(line: &[u8]) -> Option<Mapping<'_>> {
+fn mapping(line: &[u8]) -> Option<Mapping> {
     let mut fields = line.split(|byte| *byte == b' ').filter(|field| !field.is_empty()).map(|field| std::str::from_utf8(field).ok());
-    let range = fields.next()??;
+    let (start, end) = fields.next()??.split_once('-')?;
     let (major, minor) = fields.nth(2)??.split_once(':')?;
-    let hexadecimal = |text| u32::from_str_radix(text, 16).ok();
     let inode = fields.next()??.parse().ok().filter(|inode| *inode != 0)?;
-    Some(Mapping { range, device: (hexadecimal(major)?, hexadecimal(minor)?), inode })
+    let number = |text| u32::from_str_radix(text, 16).ok();
+    let address = |text| u64::from_str_radix(text, 16).ok();
+    Some(Mapping { range: format!("{:x}-{:x}", address(start)?, address(end)?), device: (number(major)?, number(minor)?), inode })
 }
 
 fn names_in(folder: &Path) -> impl Iterator<Item = String> {
@@ -127,10 +129,13 @@ mod tests {
 
     #[test]
     fn a_line_of_maps() {
-        let of = |line: &str| mapping(line.as_bytes()).map(|mapping| (mapping.range.to_owned(), mapping.device, mapping.inode));
+        let of = |line: &str| mapping(line.as_bytes()).map(|mapping| (mapping.range, mapping.device, mapping.inode));
         let known = of("7f0e8c000000-7f0e8c021000 r--p 00001000 fe:1a 131104                     /usr/lib/a b (deleted)");
         assert_eq!(known, Some(("7f0e8c000000-7f0e8c021000".to_owned(), (254, 26), 131_104)));
+        let low = of("00400000-00401000 r--p 00000000 00:5f 142                                /bin/busybox");
+        assert_eq!(low, Some(("400000-401000".to_owned(), (0, 95), 142)), "a program with a fixed address");
         for nothing in [
+            "55d0 r--p 0 fe:00 7 /x",
             "7ffc0c5e2000-7ffc0c603000 rw-p 00000000 00:00 0                          [stack]",
             "55d0 r--p 0 fe:00",
             "55d0 r--p 0 fe00 12 /x",

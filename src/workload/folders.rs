@@ -165,4 +165,4 @@ pub fn names_in_storage(storage: &Path) -> HashMap<String, String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -18,13 +18,52 @@ fn run_with(folders: &[&str]) -> TempDir {
     run
 }
 
-/// Folder, engine, owner and ids of each root that has something.
-fn seen(run: &TempDir) -> Vec<(String, Option<&'static str>, Option<u32>, Vec<String>)> {
+/// A `/run` with states of real processes.
+#[derive(Debug)]
+pub struct Run(TempDir);
+
+impl Default for Run {
+    fn default() -> Run {
+        Run(tempfile::tempdir().unwrap())
+    }
+}
+
+impl Run {
+    pub fn node(&self) -> crate::workload::Node {
+        crate::workload::Node::with(roots_below(self.0.path()))
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn file(&self, name: &str, text: &str) {
+        std::fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    pub fn runc(&self, root: &str, id: &str, pid: i32, started: u64, labels: &[&str]) {
+        let state = serde_json::json!({"id": id, "init_process_pid": pid, "init_process_start": started, "config": {"labels": labels}});
+        self.file(&format!("{root}/{id}/state.json"), &state.to_string());
+    }
+
+    /// Its cgroup is `/odd/ID`.
+    pub fn crun(&self, root: &str, id: &str, pid: i32, started: u64) {
+        let status = serde_json::json!({"pid": pid, "process-start-time": started, "cgroup-path": format!("/odd/{id}"), "bundle": "/srv/b"});
+        self.file(&format!("{root}/{id}/status"), &status.to_string());
+    }
+}
+
+/// Folder, engine, owner and ids.
+type Seen = (String, Option<&'static str>, Option<u32>, Vec<String>);
+
+/// Each root that has something.
+fn seen(run: &TempDir) -> Vec<Seen> {
     let of = |root: &Root| {
         let ids = StateFolder::all_in(root).into_iter().filter(|folder| folder.read().is_some()).map(|folder| folder.id).collect();
         (root.path.strip_prefix(run.path()).unwrap().display().to_string(), root.engine, root.owner, ids)
     };
-    roots_below(run.path()).iter().map(of).filter(|(_, _, _, ids): &(_, _, _, Vec<String>)| !ids.is_empty()).collect()
+    roots_below(run.path()).iter().map(of).filter(|(_, _, _, ids): &Seen| !ids.is_empty()).collect()
 }
 
 #[test]
