@@ -1,0 +1,187 @@
+#!/usr/bin/env bats
+# `guard heal`: containers that were started without the guard, and so pin, are made to let go while they run.
+# shellcheck disable=SC2016  # awk programs
+
+load helpers
+load operator
+
+test_with_each_user_namespace() {                        # DESCRIPTION FUNCTION
+    test_with_each_runtime "$1" "$2" -
+    test_with_each_runtime "$1, user namespace" "$2" userns
+}
+
+# Without heal the same umount leaves the device busy.
+heal_frees_the_device() {                                # RUNTIME USERNS
+    local way
+    for way in control healed; do
+        attach_volume "$ROOT/$way"
+        start_pinning_container "$1" "$way" "$2"
+        assert_equal "$way: /host" "$(propagation_in_container "$1" /host)" private
+        [[ $way == control ]] || operator 0 heal "$PID"
+        detach_volume "$1"
+        assert_equal "$way" "$RESULT" "$([[ $way == healed ]] && echo released || echo pinned)"
+        assert_counts_on "$PID"
+    done
+}
+test_with_each_user_namespace "a healed container frees the device, one that is not does not" heal_frees_the_device
+
+# Volumes in volumes; what the container mounted itself, and what is no copy, stays as it was to the letter.
+heal_changes_nothing_else() {                            # RUNTIME USERNS
+    local before=$NODE/before after=$NODE/after
+    attach_volume "$ROOT/outer"
+    attach_volume "$ROOT/outer/inner"
+    start_pinning_container "$1" all "$2"
+    cat "/proc/$PID/mountinfo" >"$before"
+    operator 0 heal "$PID"
+    cat "/proc/$PID/mountinfo" >"$after"
+    assert_equal "changed" "$(different_mountpoints "$before" "$after" | paste -sd' ')" "/host /host/outer /host/outer/inner"
+    diff <(sed -E 's/ (shared|master|propagate_from):[0-9]+//g' "$before") <(mounts_without_groups "$PID")
+    assert_equal "/host" "$(propagation_in_container "$1" /host)" slave
+    assert_equal "inner" "$(propagation_in_container "$1" /host/outer/inner)" slave
+    mkdir "$ROOT/later"
+    mount -t tmpfs later "$ROOT/later"
+    [[ $(propagation_in_container "$1" /host/later) != absent ]] || fail "a new mount of the host does not appear"
+    detach_volume "$1"
+    assert_equal "inner" "$RESULT" released
+    assert_counts_on "$PID"
+}
+test_with_each_user_namespace "only the copies change, and new mounts appear" heal_changes_nothing_else
+
+heal_is_idempotent_and_shown_before() {                  # RUNTIME
+    local before=$NODE/before
+    attach_volume "$ROOT/volume"
+    start_pinning_container "$1" dry
+    cat "/proc/$PID/mountinfo" >"$before"
+    operator 2 heal --dry-run "$PID"
+    assert_contains "dry run" "$SAID" "would heal  /host/volume  (host $VOLUME)"
+    diff "$before" "/proc/$PID/mountinfo"
+    operator 0 heal "$PID"
+    assert_contains "heal" "$SAID" "healed      /host/volume  (host $VOLUME)"
+    cat "/proc/$PID/mountinfo" >"$before"
+    operator 0 heal "$PID"
+    assert_contains "again" "$SAID" "it is a slave already"
+    diff "$before" "/proc/$PID/mountinfo"
+    operator 0 heal --dry-run --json "$PID"
+    assert_equal "json" "$(jq -r '[.containers[0].mounts[].action] | unique | join(",")' <<<"$SAID")" keep
+}
+test_with_each_runtime "a dry run changes nothing, and a second time finds nothing" heal_is_idempotent_and_shown_before
+
+heal_names_what_it_cannot() {                            # RUNTIME
+    attach_volume "$ROOT/gone"
+    mkdir "$ROOT/alone"
+    mount -t tmpfs alone "$ROOT/alone"
+    mount --make-private "$ROOT/alone"
+    start_pinning_container "$1" late
+    umount "$ROOT/gone"
+    operator 1 heal "$PID"
+    assert_contains "gone" "$SAID" "impossible  /host/gone: the host has no mount of its file system $VOLUME_NUMBER any more; detach it with runc-guard guard release"
+    assert_contains "private" "$SAID" "impossible  /host/alone  (host $ROOT/alone): the host's mount $ROOT/alone is not shared"
+    assert_contains "the rest" "$SAID" "healed      /host "
+    assert_equal "gone" "$(propagation_in_container "$1" /host/gone)" private
+}
+test_with_each_runtime "what is unmounted already or private on the host is named" heal_names_what_it_cannot
+
+heal_leaves_what_is_meant_otherwise() {                  # RUNTIME
+    local before=$NODE/before
+    mkdir "$NODE/elsewhere" "$ROOT/data"
+    attach_volume "$ROOT/volume"
+    make_bundle kept
+    add_bind "$ROOT" rbind,rshared /shared
+    add_bind "$NODE/elsewhere" rbind,rprivate /elsewhere
+    add_bind "$VOLUME" rbind,rprivate /mountpoint
+    set_rootfs_propagation shared
+    start_container bare "$1"
+    PID=$(container_pid "$1")
+    cat "/proc/$PID/mountinfo" >"$before"
+    operator 0 heal "$PID"
+    diff "$before" "/proc/$PID/mountinfo"
+    assert_contains "T6" "$SAID" "keep        /mountpoint  (host $VOLUME): its source is itself the mountpoint"
+    [[ $SAID != */elsewhere* ]] || fail "a bind of no protected root is spoken of: $SAID"
+    operator 0 heal --all-binds "$PID"
+    assert_equal "changed" "$(different_mountpoints "$before" "/proc/$PID/mountinfo")" /elsewhere
+}
+test_with_each_runtime "shared binds, other binds and bare mountpoints are left alone" heal_leaves_what_is_meant_otherwise
+
+# Names that would end a line, or speak to a terminal, or look like an escape of the kernel's.
+heal_survives_hostile_names() {                          # RUNTIME
+    local name=$'a\nhealed /fake\e[31m \\040b\t'
+    attach_volume "$ROOT/$name"
+    start_pinning_container "$1" names
+    operator 0 heal "$PID"
+    assert_contains "escaped" "$SAID" '/host/a\nhealed /fake\u{1b}[31m \040b\t'
+    [[ $SAID != *$'\e'* ]] || fail "an escape sequence gets through"
+    detach_volume "$1"
+    assert_equal "$name" "$RESULT" released
+    operator 0 heal --json "$PID"
+    assert_equal "json" "$(jq -r '.containers[0].mounts[0].path' <<<"$SAID")" /host
+}
+test_with_each_runtime "hostile names" heal_survives_hostile_names
+
+# The workload swaps a directory above a mount with a symlink as fast as it can.
+heal_follows_no_symlink() {                              # RUNTIME
+    local try outcome
+    attach_volume "$ROOT/directory/volume"
+    mkdir "$ROOT/decoy"
+    attach_volume "$ROOT/decoy/volume"
+    make_bundle swap
+    ln -s decoy "$ROOT/symlink"
+    set_args sh -c 'cd /host; while :; do mv directory other; mv symlink directory; mv directory symlink; mv other directory; done'
+    add_bind "$ROOT" rbind,rprivate
+    start_container bare "$1"
+    PID=$(container_pid "$1")
+    write_guard_settings runc
+    for try in {1..200}; do
+        outcome=$(RUNC_GUARD_CONFIG=$NODE/guard-runc.toml "$GUARD" guard heal "$PID" 2>&1 3>&-) && break
+        # What was not reached is named, and nothing else is done in its place.
+        [[ $outcome == *impossible* ]] || fail "try $try: $outcome"
+    done
+    [[ $outcome == *"now slaves"* || $outcome == *"slave already"* ]] || fail "never healed: $outcome"
+    awk '$5 ~ /^\/host/ { print $7 }' "/proc/$PID/mountinfo" | grep -c '^master:' | grep -qx 3
+}
+test_with_each_runtime "a symlink swapped in by the workload is not followed" heal_follows_no_symlink
+
+# Half of the containers are killed while they are healed.
+heal_survives_deaths() {                                 # RUNTIME
+    local number killer status=0
+    local -a pids=()
+    attach_volume "$ROOT/volume"
+    for number in {1..8}; do
+        start_pinning_container "$1" "$number"
+        pids+=("$PID")
+    done
+    write_guard_settings runc
+    for number in 0 2 4 6; do kill -KILL "${pids[number]}"; sleep 0.01; done &
+    killer=$!
+    SAID=$(RUNC_GUARD_CONFIG=$NODE/guard-runc.toml "$GUARD" guard heal --json "${pids[@]}" 2>&1 3>&-) || status=$?
+    wait "$killer"
+    # One that was dead before it was looked at has no pid any more: the call says so.
+    if ((status)); then
+        assert_contains "dead before" "$SAID" "no running container has this id, name or pid"
+        RUNC_GUARD_CONFIG=$NODE/guard-runc.toml operator 0 heal --json "${pids[1]}" "${pids[3]}" "${pids[5]}" "${pids[7]}"
+    fi
+    jq -e '[.containers[] | select(.ended | not) | .mounts[].action] | unique == ["healed"]' <<<"$SAID"
+    umount "$VOLUME"
+    wait_until 20 device_is_free "$VOLUME_DEVICE"
+    for number in 1 3 5 7; do assert_counts_on "${pids[number]}"; done
+}
+test_with_each_runtime "containers that die meanwhile are no error of the others" heal_survives_deaths
+
+heal_without_rights() {                                  # RUNTIME
+    local before=$NODE/before
+    attach_volume "$ROOT/volume"
+    start_pinning_container "$1" rights
+    cat "/proc/$PID/mountinfo" >"$before"
+    write_guard_settings runc
+    RUNC_GUARD_CONFIG=$NODE/guard-runc.toml run setpriv --bounding-set -sys_admin "$GUARD" guard heal "$PID"
+    assert_equal "status" "$status" 1
+    assert_contains "refusal" "$output" "heal: CAP_SYS_ADMIN is missing"
+    RUNC_GUARD_CONFIG=$NODE/guard-runc.toml run unshare --mount "$GUARD" guard heal "$PID"
+    assert_equal "status" "$status" 1
+    assert_contains "refusal" "$output" "not the host's mount namespace"
+    diff "$before" "/proc/$PID/mountinfo"
+    operator 1 heal no-such-container
+    assert_contains "refusal" "$SAID" "no running container has this id, name or pid"
+    operator 1 heal $$
+    assert_contains "refusal" "$SAID" "mount namespace of the host"
+}
+test_with_each_runtime "without rights, without a container: a clear refusal" heal_without_rights
