@@ -7,11 +7,14 @@ mod doctor;
 mod engine;
 mod heal;
 mod holders;
+mod manual;
 pub mod plan;
+mod progress;
 mod release;
 mod restore_plan;
+mod target;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::{OsStr, c_int};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -79,6 +82,13 @@ enum Command {
     ///
     /// Exit status: 0 released (or nobody held it), 2 with --dry-run: something would be done, 1 something could not be done.
     Release(release::Arguments),
+    /// Print the man page, for runc-guard-guard(8).
+    Man,
+    /// Print completions for a shell.
+    Completions {
+        /// bash, zsh, fish, elvish or powershell.
+        shell: clap_complete::Shell,
+    },
 }
 
 /// Runs one command; `argv` is that of the whole program.
@@ -93,6 +103,8 @@ pub fn run(argv: &[&[u8]]) -> c_int {
         Ok(Cli { command: Command::Audit { json } }) => audit::run(json),
         Ok(Cli { command: Command::Heal(arguments) }) => heal::run(&arguments),
         Ok(Cli { command: Command::Release(arguments) }) => release::run(&arguments),
+        Ok(Cli { command: Command::Man }) => manual::man(&Cli::command()),
+        Ok(Cli { command: Command::Completions { shell } }) => Ok(manual::completions(&Cli::command(), shell)),
         Err(help_or_usage) => {
             let _ = help_or_usage.print();
             return if help_or_usage.use_stderr() { FAILED } else { IDLE };

@@ -13,6 +13,7 @@
 #![deny(unsafe_code)]
 
 pub mod apply;
+pub mod audit;
 pub mod bundle;
 pub mod config;
 pub mod container_path;

@@ -2,6 +2,7 @@
 //! so that a dead file server holds nothing up.
 
 use crate::kernel::mount_namespaces::{self as kernel, Direction, MountFacts};
+use crate::mountinfo::line as mountinfo;
 use nix::errno::Errno;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -27,7 +28,7 @@ pub struct Namespace {
 pub struct Found {
     /// In the order of their first processes; those without one come last.
     pub namespaces: Vec<Namespace>,
-    /// Why namespaces without a process were not looked for.
+    /// Why not all namespaces without a process were looked for: only those that are mounted here.
     pub unlisted: Option<Errno>,
     /// Processes whose namespace could not be read: somebody else's, without `CAP_SYS_PTRACE`.
     pub unreadable: usize,
@@ -57,7 +58,10 @@ pub fn find() -> std::io::Result<Found> {
     found.namespaces.sort_by_key(|namespace| namespace.pid);
     match without_process(&known) {
         Ok(others) => found.namespaces.extend(others),
-        Err(errno) => found.unlisted = Some(errno),
+        Err(errno) => {
+            found.unlisted = Some(errno);
+            found.namespaces.extend(kept_by_mounts(&known));
+        }
     }
     Ok(found)
 }
@@ -93,6 +97,21 @@ fn without_process(known: &[u64]) -> Result<Vec<Namespace>, Errno> {
         }
     }
     Ok(found)
+}
+
+/// Where the kernel does not give its list away (before 6.11; since 6.18 to the initial pid namespace only): those that are mounted somewhere here,
+/// as `unshare --mount=FILE` leaves them. Such a file is of nsfs, which answers at once.
+fn kept_by_mounts(known: &[u64]) -> Vec<Namespace> {
+    let table = std::fs::read("/proc/thread-self/mountinfo").unwrap_or_default();
+    let mut found: Vec<Namespace> = Vec::new();
+    for line in mountinfo::lines(&table).iter().filter(|line| *line.fs_type == *b"nsfs") {
+        let inode = line.fs_root.strip_prefix(b"mnt:[").and_then(|rest| std::str::from_utf8(rest.strip_suffix(b"]")?).ok()?.parse::<u64>().ok());
+        let Some(inode) = inode.filter(|inode| !known.contains(inode) && found.iter().all(|namespace| namespace.inode != *inode)) else { continue };
+        if let Ok(handle) = File::open(line.path()) {
+            found.push(Namespace { inode, pid: None, handle: Some(handle.into()), is_ours: false });
+        }
+    }
+    found
 }
 
 impl Namespace {

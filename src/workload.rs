@@ -34,3 +34,21 @@ pub enum Kind {
 pub fn of_process(_pid: i32) -> Workload {
     Workload::default()
 }
+
+/// A running container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    pub workload: Workload,
+    /// Its first process.
+    pub pid: i32,
+    /// `runc` or `crun`.
+    pub runtime: String,
+    /// The runtime's file that describes it.
+    pub state: std::path::PathBuf,
+}
+
+/// All running containers that a runtime's state folder knows.
+#[must_use]
+pub fn containers() -> Vec<Container> {
+    Vec::new()
+}
