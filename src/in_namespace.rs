@@ -173,8 +173,11 @@ impl Journey {
     }
 }
 
-/// An `O_PATH` handle: it wakes no FIFO, no device, no automount.
-fn open_without_symlinks(path: &Path) -> Result<OwnedFd, Errno> {
+/// An `O_PATH` handle of an absolute path: it wakes no FIFO, no device, no automount.
+///
+/// # Errors
+/// `ELOOP` when there is a symlink on the way, else the errno of openat2(2).
+pub fn open_without_symlinks(path: &Path) -> Result<OwnedFd, Errno> {
     let resolve = ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS;
     openat2(AT_FDCWD, path, OpenHow::new().flags(OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).resolve(resolve))
 }

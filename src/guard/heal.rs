@@ -6,10 +6,11 @@ mod counterpart;
 mod plan;
 pub(super) mod selection;
 
+use super::progress::Progress;
 use super::{FAILED, IDLE, Outcome, WOULD_CHANGE};
 use crate::kernel::mount_groups::can_set_group;
 use crate::report::{json_line, one_line};
-use crate::{host, in_namespace, namespaces, settings_files};
+use crate::{deadline, host, in_namespace, namespaces, settings_files};
 use act::{Action, Message, MountReport};
 use anyhow::{Context, bail};
 use clap::Args;
@@ -22,10 +23,12 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
 
-pub(super) use counterpart::bytes_path;
+pub(super) use counterpart::{Host, bytes_path};
 
 /// For one container. A copy of a mount whose file server is dead must not hold up the others.
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
+/// For the look at the protected roots.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Args)]
 pub struct Arguments {
@@ -73,9 +76,17 @@ pub fn run(arguments: &Arguments) -> Outcome {
     }
     let found = namespaces::find().context("read /proc")?;
     let containers = if arguments.all { selection::all(&found) } else { selection::chosen(&found, &arguments.ids)? };
-    let roots = host::protected_roots(&settings.config, Path::new("/"));
-    let wish = Wish { roots, all_binds: arguments.all_binds, force_rro: settings.config.force_rro };
-    let reports: Vec<Report> = containers.iter().map(|container| heal(container, &wish, arguments.dry_run)).collect();
+    let (config, force_rro) = (settings.config.clone(), settings.config.force_rro);
+    let roots = deadline::within(PATIENCE, move || host::protected_roots(&config, Path::new("/")))
+        .context("look at the protected roots: ETIMEDOUT; unmount what does not answer")?;
+    let wish = Wish { roots, all_binds: arguments.all_binds, force_rro };
+    let mut progress = Progress::of("healing", containers.len());
+    let each = containers.iter().enumerate().map(|(index, container)| {
+        progress.step(index, "containers");
+        heal(container, &wish, arguments.dry_run)
+    });
+    let reports: Vec<Report> = each.collect();
+    drop(progress);
     let status = status(&reports);
     if arguments.json {
         return Ok((String::from_utf8_lossy(&json_line(&Containers { containers: reports })).into_owned(), status));

@@ -86,13 +86,11 @@ pub fn held(file: BorrowedFd) -> Result<Held, Errno> {
 /// Does `work` in a child, which then ends with the status that `work` returns, without the parent's clean-ups. Returns in the parent only.
 ///
 /// # Errors
-/// The errno of fork(2); `EBUSY` when this process has other threads, of which the child would have none, but their locks.
+/// The errno of fork(2).
 pub fn fork(work: impl FnOnce() -> c_int) -> Result<Pid, Errno> {
-    if std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count) > 1 && !cfg!(test) {
-        return Err(Errno::EBUSY);
-    }
-    // SAFETY: there is one thread, so the child finds every lock free. (In unit tests the child's work takes none but the allocator's, which
-    // the C library frees in the child.)
+    wait_for_threads();
+    // SAFETY: another thread, if there still is one, waits in the kernel for a dead file server and holds no lock; those of the allocator the C
+    // library frees in the child.
     match unsafe { nix::unistd::fork() }? {
         ForkResult::Parent { child } => Ok(child),
         ForkResult::Child => {
@@ -100,5 +98,16 @@ pub fn fork(work: impl FnOnce() -> c_int) -> Result<Pid, Errno> {
             // SAFETY: ends the process at once; nothing of the parent's is flushed twice.
             unsafe { libc::_exit(status) }
         }
+    }
+}
+
+/// Threads that looked at something with a time limit have ended, or are about to.
+fn wait_for_threads() {
+    let is_alone = || std::fs::read_dir("/proc/self/task").map_or(true, |threads| threads.count() < 2);
+    for _ in 0..100 {
+        if cfg!(test) || is_alone() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
     }
 }
