@@ -90,8 +90,7 @@ heal_leaves_what_is_meant_otherwise() {                  # RUNTIME
     add_bind "$NODE/elsewhere" rbind,rprivate /elsewhere
     add_bind "$VOLUME" rbind,rprivate /mountpoint
     set_rootfs_propagation shared
-    start_container bare "$1"
-    PID=$(container_pid "$1")
+    start_shown_container "$1"
     cat "/proc/$PID/mountinfo" >"$before"
     operator 0 heal "$PID"
     diff "$before" "/proc/$PID/mountinfo"
@@ -127,8 +126,7 @@ heal_follows_no_symlink() {                              # RUNTIME
     ln -s decoy "$ROOT/symlink"
     set_args sh -c 'cd /host; while :; do mv directory other; mv symlink directory; mv directory symlink; mv other directory; done'
     add_bind "$ROOT" rbind,rprivate
-    start_container bare "$1"
-    PID=$(container_pid "$1")
+    start_shown_container "$1"
     write_guard_settings runc
     for try in {1..200}; do
         outcome=$(RUNC_GUARD_CONFIG=$NODE/guard-runc.toml "$GUARD" guard heal "$PID" 2>&1 3>&-) && break
@@ -140,26 +138,48 @@ heal_follows_no_symlink() {                              # RUNTIME
 }
 test_with_each_runtime "a symlink swapped in by the workload is not followed" heal_follows_no_symlink
 
+# All, by name and by the beginning of an id.
+heal_chooses_containers() {                              # RUNTIME
+    local name
+    local -a pids=()
+    mkdir "$ROOT/directory"
+    for name in one two twofold three; do
+        start_pinning_container "$1" "$name"
+        pids+=("$PID")
+    done
+    operator 1 heal "$(container_id t)"
+    assert_contains "ambiguous" "$SAID" "it means several containers"
+    operator 0 heal "$(container_id two)" "$(container_id thr)"
+    assert_equal "chosen" "$(propagations_of /host "${pids[@]}")" "private slave private slave"
+    operator 0 heal --all
+    assert_equal "all" "$(propagations_of /host "${pids[@]}")" "slave slave slave slave"
+    operator 1 heal
+    operator 1 heal --all "$PID"
+}
+propagations_of() {                                      # DESTINATION PID...
+    local pid
+    for pid in "${@:2}"; do propagation_at "$1" <"/proc/$pid/mountinfo"; done | paste -sd' '
+}
+test_with_each_runtime "containers are chosen by id, its beginning, or all" heal_chooses_containers
+
 # Half of the containers are killed while they are healed.
 heal_survives_deaths() {                                 # RUNTIME
-    local number killer status=0
+    local number killer
     local -a pids=()
     attach_volume "$ROOT/volume"
     for number in {1..8}; do
         start_pinning_container "$1" "$number"
         pids+=("$PID")
     done
-    write_guard_settings runc
-    for number in 0 2 4 6; do kill -KILL "${pids[number]}"; sleep 0.01; done &
+    for number in 0 2 4 6; do
+        kill -KILL "${pids[number]}"
+        sleep 0.01
+    done &
     killer=$!
-    SAID=$(RUNC_GUARD_CONFIG=$NODE/guard-runc.toml "$GUARD" guard heal --json "${pids[@]}" 2>&1 3>&-) || status=$?
+    operator 0 heal --all --json
     wait "$killer"
-    # One that was dead before it was looked at has no pid any more: the call says so.
-    if ((status)); then
-        assert_contains "dead before" "$SAID" "no running container has this id, name or pid"
-        RUNC_GUARD_CONFIG=$NODE/guard-runc.toml operator 0 heal --json "${pids[1]}" "${pids[3]}" "${pids[5]}" "${pids[7]}"
-    fi
     jq -e '[.containers[] | select(.ended | not) | .mounts[].action] | unique == ["healed"]' <<<"$SAID"
+    jq -e --argjson pids "[${pids[1]},${pids[3]},${pids[5]},${pids[7]}]" '[.containers[] | select(.ended | not) | .pid] | contains($pids)' <<<"$SAID"
     umount "$VOLUME"
     wait_until 20 device_is_free "$VOLUME_DEVICE"
     for number in 1 3 5 7; do assert_counts_on "${pids[number]}"; done

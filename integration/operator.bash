@@ -2,6 +2,18 @@
 # shellcheck disable=SC2034,SC2154  # results are returned in variables; some come from the other files
 # Containers that pin, because they were started without the guard, and the operator's commands against them.
 
+# Where the operator's commands look for the states of containers, they find those of this test.
+show_containers() { ln -sfn "$NODE/state/$1" "/run/$1"; }                  # RUNTIME
+
+teardown_file() { rm -f /run/runc /run/crun; }
+
+# A container of the bundle as it stands. Sets PID.
+start_shown_container() {                                # RUNTIME
+    show_containers "$1"
+    start_container bare "$1"
+    PID=$(container_pid "$1")
+}
+
 # A container that counts, with the protected root at /host as a private copy. Sets PID.
 start_pinning_container() {                              # RUNTIME NAME [userns] [BIND-OPTIONS]
     make_bundle "$2"
@@ -10,8 +22,7 @@ start_pinning_container() {                              # RUNTIME NAME [userns]
     edit_spec '.root.readonly = false'
     [[ ${3:-} != userns ]] || add_user_namespace
     add_bind "$ROOT" "${4:-rbind,rprivate}"
-    start_container bare "$1"
-    PID=$(container_pid "$1")
+    start_shown_container "$1"
 }
 
 # Mounts that come into a less privileged namespace are locked there, whichever ids it has. A sysfs it may mount only for a network of its own.
@@ -46,3 +57,22 @@ mounts_without_groups() { sed -E 's/ (shared|master|propagate_from):[0-9]+//g' "
 
 # Mountpoints whose lines are not the same in two tables.
 different_mountpoints() { diff "$1" "$2" | awk '/^[<>]/ { print $6 }' | sort -u; }   # BEFORE AFTER
+
+# The trees have no setfattr. Numbers of setxattr(2) and getxattr(2): x86-64, or those of all newer architectures.
+set_attribute() {                                        # PATH VALUE
+    perl -e 'syscall($ARGV[2] eq "x86_64" ? 188 : 5, $ARGV[0], my $name = "trusted.it", $ARGV[1], length $ARGV[1], 0) == 0 or die $!' "$1" "$2" "$(uname -m)"
+}
+attribute() {                                            # PATH
+    perl -e '$value = "\0" x 64; $n = syscall($ARGV[1] eq "x86_64" ? 191 : 8, $ARGV[0], my $name = "trusted.it", $value, 64); print substr($value, 0, $n) if $n > 0' \
+        "$1" "$(uname -m)"
+}
+
+# A mount namespace that only FILE keeps. The kernel mounts only one whose id is above that of ours, and since 6.18 each CPU counts for itself.
+keep_namespace() {                                       # FILE
+    local cpu
+    touch "$1"
+    for ((cpu = 0; cpu < $(nproc); cpu++)); do
+        ! taskset -c "$cpu" unshare --mount="$1" --propagation private true 2>/dev/null || return 0
+    done
+    fail "no CPU has made a namespace that can be mounted"
+}

@@ -20,7 +20,7 @@ release_frees_the_device() {                             # RUNTIME USERNS
         assert_equal "$way: control" "$RESULT" pinned
         chmod 2751 "$VOLUME"
         chown 12:34 "$VOLUME"
-        setfattr -n trusted.it -v "$way" "$VOLUME"
+        set_attribute "$VOLUME" "$way"
         mounts_without_groups "$PID" | grep -v " $VOLUME_NUMBER " >"$before"
         if [[ $way == device ]]; then operator 0 release "$VOLUME_DEVICE"; else operator 0 release "$VOLUME"; fi
         assert_contains "$way" "$SAID" "released      /host/$way in "
@@ -28,7 +28,7 @@ release_frees_the_device() {                             # RUNTIME USERNS
         device_is_free "$VOLUME_DEVICE" || fail "$way: the device is not free"
         ! holds_volume "$1" || fail "$way: still in the container"
         diff "$before" <(mounts_without_groups "$PID")
-        assert_equal "$way: the mountpoint" "$(stat -c '%a %u:%g' "$VOLUME") $(getfattr --only-values -n trusted.it "$VOLUME" 2>/dev/null)" \
+        assert_equal "$way: the mountpoint" "$(stat -c '%a %u:%g' "$VOLUME") $(attribute "$VOLUME")" \
             "2751 12:34 $way"
         assert_counts_on "$PID"
         operator 0 release "$VOLUME_DEVICE"
@@ -74,13 +74,12 @@ release_respects_open_files() {                          # RUNTIME
     make_bundle open
     set_args sh -c 'exec 7>>/host/volume/log; sleep 1000'
     add_bind "$ROOT" rbind,rprivate
-    start_container bare "$1"
-    PID=$(container_pid "$1")
+    start_shown_container "$1"
     wait_until 10 test -e "/proc/$PID/fd/7"
     umount "$VOLUME"
     cat "/proc/$PID/mountinfo" >"$before"
     operator 1 release "$VOLUME_DEVICE"
-    assert_contains "pid and file" "$SAID" "files are open in it: /host/volume/log by pid $PID (sh), fd 7"
+    assert_contains "pid and file" "$SAID" "files are open in it: /host/volume/log by pid $PID ("
     diff "$before" "/proc/$PID/mountinfo"
     operator 1 release --force "$VOLUME_DEVICE"
     assert_contains "detached" "$SAID" "released      /host/volume in "
@@ -98,8 +97,7 @@ release_with_mounts_inside() {                           # RUNTIME
     make_bundle inside
     add_bind "$ROOT" rbind,rprivate
     give_capability_to_mount
-    start_container bare "$1"
-    PID=$(container_pid "$1")
+    start_shown_container "$1"
     in_container "$1" mount -t tmpfs inside /host/volume/inside
     in_container "$1" mkdir /host/volume/inside/deeper
     in_container "$1" mount -t tmpfs deeper /host/volume/inside/deeper
@@ -183,8 +181,7 @@ release_follows_no_symlink() {                           # RUNTIME
     ln -s decoy "$ROOT/symlink"
     set_args sh -c 'cd /host; while :; do mv directory other; mv symlink directory; mv directory symlink; mv other directory; done'
     add_bind "$ROOT" rbind,rprivate
-    start_container bare "$1"
-    PID=$(container_pid "$1")
+    start_shown_container "$1"
     umount "$device"
     write_guard_settings runc
     for try in {1..200}; do
@@ -203,7 +200,7 @@ release_never_reaches_the_host() {                       # RUNTIME
     make_bundle shared
     add_bind "$ROOT" rbind,rshared
     set_rootfs_propagation rshared
-    start_container bare "$1"
+    start_shown_container "$1"
     operator 1 release --force "$VOLUME"
     assert_contains "refused" "$SAID" "unmounting it would reach the host's mount"
     mountpoint --quiet "$VOLUME"
@@ -221,7 +218,7 @@ test_with_each_runtime "what would reach the host is refused even by force" rele
     mount -t tmpfs namespaces "$NODE/namespaces"
     mount --make-private "$NODE/namespaces"
     touch "$NODE/namespaces/kept"
-    unshare --mount="$NODE/namespaces/kept" --propagation private true
+    keep_namespace "$NODE/namespaces/kept"
     umount "$VOLUME"
     operator 1 release "$VOLUME_DEVICE"
     assert_contains "process" "$SAID" "this is no container, and may have mounted it itself; name it by --container, or use --force"
