@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # `guard heal`: containers that were started without the guard, and so pin, are made to let go while they run.
-# shellcheck disable=SC2016  # awk programs
+# shellcheck disable=SC2016,SC2154  # programs in other languages; `run` sets status and output
 
 load helpers
 load operator
@@ -185,6 +185,18 @@ heal_survives_deaths() {                                 # RUNTIME
     for number in 1 3 5 7; do assert_counts_on "${pids[number]}"; done
 }
 test_with_each_runtime "containers that die meanwhile are no error of the others" heal_survives_deaths
+
+heal_waits_for_no_file_server() {                        # RUNTIME
+    attach_volume "$ROOT/volume"
+    mount_dead_file_server "$ROOT/dead"
+    start_pinning_container "$1" dead
+    operator 0 heal "$PID"
+    assert_equal "volume" "$(propagation_in_container "$1" /host/volume)" slave
+    assert_equal "dead" "$(propagation_in_container "$1" /host/dead)" slave
+    umount --lazy "$ROOT/dead"
+    assert_equal "dead" "$(propagation_in_container "$1" /host/dead)" absent
+}
+test_with_each_runtime "a dead file server holds nothing up" heal_waits_for_no_file_server
 
 heal_without_rights() {                                  # RUNTIME
     local before=$NODE/before

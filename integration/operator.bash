@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2034,SC2154  # results are returned in variables; some come from the other files
+# shellcheck disable=SC2016,SC2034,SC2154  # programs in other languages; results are returned in variables
 # Containers that pin, because they were started without the guard, and the operator's commands against them.
 
 # Where the operator's commands look for the states of containers, they find those of this test.
@@ -75,4 +75,14 @@ keep_namespace() {                                       # FILE
         ! taskset -c "$cpu" unshare --mount="$1" --propagation private true 2>/dev/null || return 0
     done
     fail "no CPU has made a namespace that can be mounted"
+}
+
+# The kernel waits for the answer of whoever has /dev/fuse open, which is us, and we never read.
+mount_dead_file_server() {                               # DIRECTORY
+    local fuse
+    mkdir "$1"
+    exec {fuse}<>/dev/fuse
+    OPEN_FDS+=("$fuse")
+    mount -i -t fuse -o "fd=$fuse,rootmode=40000,user_id=0,group_id=0" dead "$1"
+    ! timeout 0.2 ls "$1" || fail "the server answers"
 }

@@ -17,7 +17,7 @@ use crate::mountinfo::line::{Tree, lines};
 use crate::namespaces::{self, Found, Namespace};
 use crate::open_files;
 use crate::report::json_line;
-use crate::workload::{self, Kind};
+use crate::workload::{Kind, Node};
 use act::{Fate, Message};
 use anyhow::Context;
 use clap::Args;
@@ -82,15 +82,15 @@ fn release_everywhere(host: &Host<'_, '_>, found: &Found, wish: &Wish<'_>) -> Ve
     let others = found.namespaces.iter().filter(|namespace| !namespace.is_ours && (wish.only.is_empty() || wish.only.contains(&namespace.inode)));
     let others: Vec<&Namespace> = others.collect();
     let mut progress = Progress::of("releasing in", others.len());
-    let mut reports = Vec::new();
+    let (node, mut reports) = (Node::new(), Vec::new());
     for (index, namespace) in others.into_iter().enumerate() {
         progress.step(index, "namespaces");
-        reports.extend(release_in(namespace, host, wish));
+        reports.extend(release_in(namespace, host, &node, wish));
     }
     reports
 }
 
-fn release_in(namespace: &Namespace, host: &Host<'_, '_>, wish: &Wish<'_>) -> Vec<CopyReport> {
+fn release_in(namespace: &Namespace, host: &Host<'_, '_>, node: &Node, wish: &Wish<'_>) -> Vec<CopyReport> {
     // It has ended, or is the node's own although we run as the first process of something else.
     let Some(table) = namespace.table().ok().filter(|_| !is_first(namespace)) else { return Vec::new() };
     let lines = lines(&table);
@@ -98,7 +98,7 @@ fn release_in(namespace: &Namespace, host: &Host<'_, '_>, wish: &Wish<'_>) -> Ve
     if copies.is_empty() {
         return Vec::new();
     }
-    let workload = namespace.pid.map(workload::of_process);
+    let workload = namespace.pid.map(|pid| node.of_process(pid));
     let mut reports: Vec<CopyReport> = copies.into_iter().map(|copy| CopyReport::of(namespace, workload.clone(), copy)).collect();
     let is_foreign = wish.only.is_empty() && !wish.force && workload.is_some_and(|workload| workload.kind != Kind::Container);
     for report in &mut reports {
@@ -157,8 +157,11 @@ fn open(namespace: &Namespace) -> Option<OwnedFd> {
 
 /// What could not be detached inside goes when the directory goes on which it is mounted.
 fn renew_directories(reports: &mut [CopyReport], host: &Tree<'_, '_>, found: &Found) {
-    let released: Vec<(u64, u32)> =
-        reports.iter().filter(|report| matches!(report.action, Action::Stuck | Action::Released)).map(|report| (report.namespace, report.copy.id)).collect();
+    let released: Vec<(u64, u32)> = reports
+        .iter()
+        .filter(|report| matches!(report.action, Action::Stuck | Action::Released))
+        .map(|report| (report.namespace, report.copy.id))
+        .collect();
     for report in reports.iter_mut().filter(|report| report.action == Action::Stuck) {
         let why = report.why.take().unwrap_or_default();
         // Two copies on one mountpoint: the second has nothing left to find.

@@ -48,8 +48,7 @@ pub fn set_propagation(mount: BorrowedFd, propagation: NewPropagation) -> Result
     let attributes = libc::mount_attr { attr_set: 0, attr_clr: 0, propagation, userns_fd: 0 };
     let size = size_of_val(&attributes);
     // SAFETY: `attributes` has the size that is told, and the path is NUL-terminated.
-    let result =
-        unsafe { libc::syscall(libc::SYS_mount_setattr, mount.as_raw_fd(), c"".as_ptr(), libc::AT_EMPTY_PATH, &raw const attributes, size) };
+    let result = unsafe { libc::syscall(libc::SYS_mount_setattr, mount.as_raw_fd(), c"".as_ptr(), libc::AT_EMPTY_PATH, &raw const attributes, size) };
     Errno::result(result).map(drop)
 }
 

@@ -62,7 +62,8 @@ impl<'t, 'a, 'h> Comparison<'t, 'a, 'h> {
     pub fn entries(&self) -> Vec<Entry<'t, 'a>> {
         let mut entries = Vec::new();
         // A table that was torn while it was read has lines without a way from the root; they are not looked at.
-        let mut pending: Vec<(&'t Line<'a>, bool)> = self.tree.lines.iter().filter(|line| self.tree.parent(line).is_none()).map(|line| (line, false)).collect();
+        let mut pending: Vec<(&'t Line<'a>, bool)> =
+            self.tree.lines.iter().filter(|line| self.tree.parent(line).is_none()).map(|line| (line, false)).collect();
         while let Some((line, above)) = pending.pop() {
             let (within, entry) = self.look(line, above);
             entries.extend(entry);
@@ -154,7 +155,9 @@ impl<'t, 'a, 'h> Comparison<'t, 'a, 'h> {
         let is_mountpoint = counterpart.line.fs_root == line.fs_root && self.host.tree.parent(counterpart.line).is_some();
         let only_inside = self.relations(line).iter().all(|relation| *relation == Relation::Inside);
         if nested.is_empty() && is_mountpoint && only_inside {
-            return Some("its source is itself the mountpoint, with nothing mounted below it: a slave would not see its unmount; release it afterwards");
+            return Some(
+                "its source is itself the mountpoint, with nothing mounted below it: a slave would not see its unmount; release it afterwards",
+            );
         }
         if !line.read_only || counterpart.line.read_only || self.wish.force_rro {
             return None;

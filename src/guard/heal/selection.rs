@@ -1,7 +1,7 @@
 //! Which containers an operator means: by id, the beginning of an id, name or pid, or all.
 
 use crate::namespaces::{Found, Namespace};
-use crate::workload::{self, Kind, Workload};
+use crate::workload::{Kind, Node, Workload};
 use anyhow::{Context, bail};
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -16,9 +16,9 @@ pub struct Container {
 }
 
 impl Container {
-    fn of(namespace: &Namespace) -> Option<Container> {
+    fn of(namespace: &Namespace, node: &Node) -> Option<Container> {
         let pid = namespace.pid.filter(|_| !namespace.is_ours)?;
-        Some(Container { pid, inode: namespace.inode, workload: workload::of_process(pid) })
+        Some(Container { pid, inode: namespace.inode, workload: node.of_process(pid) })
     }
 
     /// As a person calls it.
@@ -48,27 +48,26 @@ impl Container {
 
 /// All containers.
 pub fn all(found: &Found) -> Vec<Container> {
-    everybody(found).filter(|container| container.workload.kind == Kind::Container).collect()
+    everybody(found).into_iter().filter(|container| container.workload.kind == Kind::Container).collect()
 }
 
-fn everybody(found: &Found) -> impl Iterator<Item = Container> {
-    found.namespaces.iter().filter_map(Container::of)
+fn everybody(found: &Found) -> Vec<Container> {
+    let node = Node::new();
+    found.namespaces.iter().filter_map(|namespace| Container::of(namespace, &node)).collect()
 }
 
 /// Those that are meant by `words`, each once.
 pub fn chosen(found: &Found, words: &[String]) -> anyhow::Result<Vec<Container>> {
-    let mut chosen: Vec<Container> = Vec::new();
-    for word in words {
-        let container = one(found, word)?;
-        if chosen.iter().all(|other| other.inode != container.inode) {
-            chosen.push(container);
-        }
+    if words.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(chosen)
+    let everybody = everybody(found);
+    let meant = words.iter().map(|word| one(&everybody, word)).collect::<anyhow::Result<Vec<usize>>>()?;
+    Ok(everybody.into_iter().enumerate().filter(|(place, _)| meant.contains(place)).map(|(_, container)| container).collect())
 }
 
-fn one(found: &Found, word: &str) -> anyhow::Result<Container> {
-    let mut everybody: Vec<Container> = everybody(found).collect();
+/// Which of them a word means.
+fn one(everybody: &[Container], word: &str) -> anyhow::Result<usize> {
     let matching = |matches: &dyn Fn(&Container) -> bool| -> Vec<usize> {
         everybody.iter().enumerate().filter(|(_, container)| matches(container)).map(|(place, _)| place).collect()
     };
@@ -86,7 +85,7 @@ fn one(found: &Found, word: &str) -> anyhow::Result<Container> {
         _ => called,
     };
     match places.as_slice() {
-        [place] => Ok(everybody.swap_remove(*place)),
+        [place] => Ok(*place),
         [] => bail!("choose {word}: no running container has this id, name or pid; runc-guard guard audit lists them"),
         [first, second, ..] => {
             let (first, second) = (everybody[*first].label(), everybody[*second].label());

@@ -62,7 +62,9 @@ fn once(target: &Target, devices: &[PathBuf], stays: &[(u64, u32)]) -> Freedom {
             if namespace.is_ours {
                 freedom.host.push(path);
             } else if !stays.contains(&(namespace.inode, line.id)) {
-                freedom.left.push(namespace.pid.map_or_else(|| format!("{path} in a namespace without a process"), |pid| format!("{path} of pid {pid}")));
+                freedom
+                    .left
+                    .push(namespace.pid.map_or_else(|| format!("{path} in a namespace without a process"), |pid| format!("{path} of pid {pid}")));
             }
         }
     }
@@ -84,7 +86,10 @@ fn busy(device: &Path) -> Option<String> {
     match errno {
         // Zero is no errno; a device that has gone is free.
         Errno::UnknownErrno | Errno::ENOENT | Errno::ENXIO => None,
-        errno => Some(format!("open {} exclusively: {errno:?}; nobody has it mounted, so an open file or another device on top of it keeps it", device.display())),
+        errno => Some(format!(
+            "open {} exclusively: {errno:?}; nobody has it mounted, so an open file or another device on top of it keeps it",
+            device.display()
+        )),
     }
 }
 
@@ -106,7 +111,8 @@ impl Freedom {
             lines.push("free: no mount namespace has it any more".to_owned());
         }
         let free = self.devices.iter().filter(|_| self.free);
-        lines.extend(free.map(|device| format!("{} is free: no mount namespace has it any more, and it can be opened exclusively", device.display())));
+        lines
+            .extend(free.map(|device| format!("{} is free: no mount namespace has it any more, and it can be opened exclusively", device.display())));
         lines
     }
 }

@@ -47,11 +47,10 @@ pub fn copies(host: &Host<'_, '_>, tree: &Tree<'_, '_>, target: &Target, force: 
     copies
 }
 
-fn copy(host: &Host<'_, '_>, tree: &Tree<'_, '_>, line: &Line<'_>, force: bool) -> Copy {
-    let mut within: Vec<(usize, &Line<'_>)> = tree.lines.iter().filter_map(|below| Some((depth_below(tree, below, line)?, below))).collect();
-    // Stable, so that of mounts on one mountpoint the later goes first.
-    within.reverse();
-    within.sort_by_key(|(depth, _)| std::cmp::Reverse(*depth));
+fn copy<'t, 'a>(host: &Host<'_, '_>, tree: &Tree<'t, 'a>, line: &'t Line<'a>, force: bool) -> Copy {
+    let depth = |below: &'t Line<'a>| std::iter::successors(Some(below), |at| tree.parent(at)).take_while(|at| at.id != line.id).count();
+    let mut within: Vec<&'t Line<'a>> = tree.on_or_below(line).collect();
+    within.sort_by_cached_key(|below| std::cmp::Reverse(depth(below)));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Copy {
         id: line.id,
@@ -61,28 +60,16 @@ fn copy(host: &Host<'_, '_>, tree: &Tree<'_, '_>, line: &Line<'_>, force: bool) 
         source: text(&line.source),
         mountpoint: tree.place_of_mountpoint(line),
         refusal: refusal(host, tree, &within, force),
-        doomed: within.iter().map(|(_, line)| Doomed { id: line.id, device: line.device, fs_root: line.fs_root.to_vec() }).collect(),
+        doomed: within.iter().map(|line| Doomed { id: line.id, device: line.device, fs_root: line.fs_root.to_vec() }).collect(),
     }
 }
 
-/// How far `line` lies below `top`: 0 for itself, nothing when it does not.
-fn depth_below(tree: &Tree<'_, '_>, line: &Line<'_>, top: &Line<'_>) -> Option<usize> {
-    let mut at = tree.lines.iter().find(|known| known.id == line.id)?;
-    for depth in 0..tree.lines.len() {
-        if at.id == top.id {
-            return Some(depth);
-        }
-        at = tree.parent(at)?;
-    }
-    None
-}
-
-fn refusal(host: &Host<'_, '_>, tree: &Tree<'_, '_>, within: &[(usize, &Line<'_>)], force: bool) -> Option<String> {
-    if within.iter().any(|(_, line)| line.path() == Path::new("/") || tree.parent(line).is_none()) {
+fn refusal(host: &Host<'_, '_>, tree: &Tree<'_, '_>, within: &[&Line<'_>], force: bool) -> Option<String> {
+    if within.iter().any(|line| line.path() == Path::new("/") || tree.parent(line).is_none()) {
         return Some("it holds the container's root file system; stop the container".to_owned());
     }
     // An unmount reaches the peers and slaves of the parent: it must not reach the host.
-    for (_, line) in within {
+    for line in within {
         let group = tree.parent(line).and_then(|parent| parent.shared);
         let reached = host.tree.lines.iter().find(|host| group.is_some() && (host.shared == group || host.master == group));
         if let Some(reached) = reached {
@@ -93,7 +80,7 @@ fn refusal(host: &Host<'_, '_>, tree: &Tree<'_, '_>, within: &[(usize, &Line<'_>
         return None;
     }
     let still_there = |line: &Line<'_>| host.showing(line).find(|host| host.fs_root == line.fs_root);
-    within.iter().find_map(|(_, line)| {
+    within.iter().find_map(|line| {
         let at = still_there(line)?;
         Some(format!("the host still has it mounted at {}; unmount it there first, or use --force", at.path().display()))
     })

@@ -47,7 +47,11 @@ pub fn directory(copy: &Copy, released: &[(u64, u32)], host: &Tree<'_, '_>, foun
         let Ok(table) = namespace.table() else { continue };
         let lines = lines(&table);
         let tree = Tree::of(&lines);
-        let who = if namespace.is_ours { "the host".to_owned() } else { namespace.pid.map_or("a namespace without a process".to_owned(), |pid| format!("pid {pid}")) };
+        let who = if namespace.is_ours {
+            "the host".to_owned()
+        } else {
+            namespace.pid.map_or("a namespace without a process".to_owned(), |pid| format!("pid {pid}"))
+        };
         for line in &lines {
             let is_ours_to_take = !namespace.is_ours && released.contains(&(namespace.inode, line.id));
             if !is_ours_to_take && tree.place_of_mountpoint(line).as_ref() == Some(place) {
