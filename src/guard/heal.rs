@@ -31,6 +31,7 @@ pub(super) const LIMIT: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Args)]
+#[allow(clippy::struct_excessive_bools)] // switches of a command line
 pub struct Arguments {
     /// Containers, by id, the beginning of an id, name, or pid.
     #[arg(required_unless_present = "all", conflicts_with = "all")]

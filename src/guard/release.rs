@@ -53,7 +53,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     selection::ensure_able("release")?;
     let table = std::fs::read("/proc/self/mountinfo").context("read /proc/self/mountinfo")?;
     let host_lines = lines(&table);
-    let host = Host::of(&host_lines);
+    let host = Host::of(&host_lines, Vec::new());
     let Wanted { path, target, is_device } = target::of_path(&arguments.path, &host.tree)?;
     let found = namespaces::find().context("read /proc")?;
     let chosen = selection::chosen(&found, &arguments.container)?;

@@ -57,7 +57,7 @@ fn try_heal(container: BorrowedFd, wish: &Wish, dry_run: bool, sender: &mut Send
     let read = || journey.table().map_err(|errno| format!("read its mount table: {errno:?}"));
     let before = read()?;
     let (host_lines, before) = (lines(&host_table), lines(&before));
-    let host = Host::of(&host_lines);
+    let host = Host::of(&host_lines, wish.roots.iter().map(|root| root.path.clone()).collect());
     let healer = Healer { journey: &journey, container, host: &host, dry_run };
     let mut healed = HashMap::new();
     for entry in Comparison::new(&host, &before, wish).entries() {

@@ -3,6 +3,7 @@
 
 use crate::mountinfo::line::{Line, Tree};
 use crate::mountinfo::{Device, Place};
+use crate::paths;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -13,6 +14,8 @@ use std::path::{Path, PathBuf};
 pub struct Host<'t, 'a> {
     pub tree: Tree<'t, 'a>,
     by_device: HashMap<Device, Vec<&'t Line<'a>>>,
+    /// The protected roots.
+    roots: Vec<PathBuf>,
 }
 
 /// The host mount that a container's mount is a copy of.
@@ -23,12 +26,12 @@ pub struct Counterpart<'t, 'a> {
 }
 
 impl<'t, 'a> Host<'t, 'a> {
-    pub fn of(lines: &'t [Line<'a>]) -> Host<'t, 'a> {
+    pub fn of(lines: &'t [Line<'a>], roots: Vec<PathBuf>) -> Host<'t, 'a> {
         let mut by_device: HashMap<Device, Vec<&'t Line<'a>>> = HashMap::new();
         for line in lines {
             by_device.entry(line.device).or_default().push(line);
         }
-        Host { tree: Tree::of(lines), by_device }
+        Host { tree: Tree::of(lines), by_device, roots }
     }
 
     /// The mounts that show all that `line` shows.
@@ -49,16 +52,26 @@ impl<'t, 'a> Host<'t, 'a> {
         of_device.iter().any(|line| is_there(&line))
     }
 
-    /// The choice, from the strongest reason to the weakest: it is mounted in the same place; the same things are mounted on it; it is shared; it
-    /// shows the same directory, or the least beyond it.
+    /// The choice, from the strongest reason to the weakest: it is mounted in the same place; the same things are mounted on it; one can see
+    /// there what `line` shows; it is shared; it leads to a protected root; it shows the least beyond.
     pub fn counterpart(&self, tree: &Tree<'_, '_>, line: &Line<'_>) -> Option<Counterpart<'t, 'a>> {
         let (place, children) = (tree.place_of_mountpoint(line), children(tree, line));
-        let reasons = |host: &&'t Line<'a>| {
+        let strong = |host: &'t Line<'a>| {
             let same_place = place.is_some() && self.tree.place_of_mountpoint(host) == place;
-            let same_children = children.iter().filter(|child| self.has_child(host, child)).count();
-            (same_place, same_children, host.shared.is_some(), host.fs_root.len(), Reverse(host.mountpoint.len()))
+            (same_place, children.iter().filter(|child| self.has_child(host, child)).count())
         };
-        let host = self.showing(line).max_by_key(reasons)?;
+        let weak = |host: &'t Line<'a>| {
+            let path = path_through(host, line);
+            let is_seen = self.tree.holder(&path).is_some_and(|holder| holder.id == host.id);
+            let is_protected = self.roots.iter().any(|root| paths::overlap(&path, root).is_some());
+            (is_seen, host.shared.is_some(), is_protected, host.fs_root.len(), Reverse(host.mountpoint.len()))
+        };
+        let candidates: Vec<_> = self.showing(line).map(|host| (strong(host), host)).collect();
+        let strongest = candidates.iter().map(|(reasons, _)| *reasons).max()?;
+        let mut equals = candidates.into_iter().filter(|(reasons, _)| *reasons == strongest).map(|(_, host)| host).peekable();
+        let first = equals.next()?;
+        // The way to each is looked up in the whole table: only where there is a choice.
+        let host = if equals.peek().is_none() { first } else { std::iter::once(first).chain(equals).max_by_key(|host| weak(host))? };
         Some(Counterpart { line: host, path: path_through(host, line) })
     }
 }

@@ -36,6 +36,17 @@ pub struct Entry<'t, 'a> {
     pub verdict: Verdict,
 }
 
+/// What a mount lies in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Surroundings {
+    /// No bind that is in question.
+    None,
+    /// A bind that is healed with everything that came along with it.
+    Healed,
+    /// A bind that is left alone, with everything that came along with it.
+    LeftAlone,
+}
+
 /// Kernel file systems at the top of a bind are the runtime's set-up.
 const SET_UP: [&[u8]; 8] = [b"proc", b"sysfs", b"cgroup", b"cgroup2", b"mqueue", b"devpts", b"devtmpfs", b"securityfs"];
 
@@ -62,10 +73,10 @@ impl<'t, 'a, 'h> Comparison<'t, 'a, 'h> {
     pub fn entries(&self) -> Vec<Entry<'t, 'a>> {
         let mut entries = Vec::new();
         // A table that was torn while it was read has lines without a way from the root; they are not looked at.
-        let mut pending: Vec<(&'t Line<'a>, bool)> =
-            self.tree.lines.iter().filter(|line| self.tree.parent(line).is_none()).map(|line| (line, false)).collect();
-        while let Some((line, above)) = pending.pop() {
-            let (within, entry) = self.look(line, above);
+        let roots = self.tree.lines.iter().filter(|line| self.tree.parent(line).is_none());
+        let mut pending: Vec<(&'t Line<'a>, Surroundings)> = roots.map(|line| (line, Surroundings::None)).collect();
+        while let Some((line, around)) = pending.pop() {
+            let (within, entry) = self.look(line, around);
             entries.extend(entry);
             pending.extend(self.children(line).map(|child| (child, within)));
         }
@@ -77,24 +88,28 @@ impl<'t, 'a, 'h> Comparison<'t, 'a, 'h> {
         self.tree.lines.iter().rev().filter(move |child| child.parent == id && child.id != id)
     }
 
-    /// Whether what is mounted on it is in question too, and what becomes of itself. `above`: it lies in a bind that is to be healed.
-    fn look(&self, line: &'t Line<'a>, above: bool) -> (bool, Option<Entry<'t, 'a>>) {
+    /// What it is to the mounts on it, and what becomes of itself.
+    fn look(&self, line: &'t Line<'a>, around: Surroundings) -> (Surroundings, Option<Entry<'t, 'a>>) {
+        let within = around == Surroundings::Healed;
         let is_rootfs = line.path() == std::path::Path::new("/");
-        if is_rootfs || (!above && SET_UP.contains(&&*line.fs_type)) {
-            return (false, None);
+        if is_rootfs || (!within && SET_UP.contains(&&*line.fs_type)) {
+            return (Surroundings::None, None);
         }
         let Some(counterpart) = self.host.counterpart(&self.tree, line) else {
-            let in_question = above || (line.device.0 != 0 && line.propagation() == Propagation::Private);
+            let in_question = within || (line.device.0 != 0 && line.propagation() == Propagation::Private);
             let entry = Entry { line, source: None, verdict: without_counterpart(line) };
-            return (above, in_question.then_some(entry));
+            return (around, in_question.then_some(entry));
         };
-        if !above && !self.wish.all_binds && !self.overlaps(line) {
-            return (false, None);
+        if around == Surroundings::LeftAlone && self.is_in_place(line, &counterpart) {
+            return (around, None);
         }
-        let reason_to_leave = if above { None } else { self.reason_to_leave(line, &counterpart) };
+        if !within && !self.wish.all_binds && !self.overlaps(line) {
+            return (Surroundings::None, None);
+        }
+        let reason_to_leave = if within { None } else { self.reason_to_leave(line, &counterpart) };
         let verdict = reason_to_leave.map_or_else(|| self.verdict(line, &counterpart), Verdict::Keep);
-        let source = Some(counterpart.path);
-        (reason_to_leave.is_none(), Some(Entry { line, source, verdict }))
+        let around = if reason_to_leave.is_some() { Surroundings::LeftAlone } else { Surroundings::Healed };
+        (around, Some(Entry { line, source: Some(counterpart.path), verdict }))
     }
 
     fn verdict(&self, line: &Line<'_>, counterpart: &Counterpart<'_, '_>) -> Verdict {
