@@ -47,6 +47,31 @@ heal_changes_nothing_else() {                            # RUNTIME USERNS
 }
 test_with_each_user_namespace "only the copies change, and new mounts appear" heal_changes_nothing_else
 
+# The workload mounts and unmounts in the bind all the time; at no moment is it a peer of the host.
+nothing_goes_up_to_the_host() {                          # RUNTIME
+    local try
+    attach_volume "$ROOT/volume"
+    mkdir "$ROOT/made"
+    make_bundle up
+    set_args sh -c 'i=0; while :; do mount -t tmpfs made /host/made; umount /host/made; i=$((i + 1)); echo "$i" >/counter; done'
+    edit_spec '.root.readonly = false'
+    add_bind "$ROOT" rbind,rprivate
+    give_capability_to_mount
+    start_shown_container "$1"
+    wait_until 20 test -s "/proc/$PID/root/counter"
+    write_guard_settings runc
+    for try in {1..10}; do
+        # What the workload has mounted just then might be a copy of something: heal says so, and fails.
+        RUNC_GUARD_CONFIG=$NODE/guard-runc.toml "$GUARD" guard heal "$PID" 3>&- || ((try == 1))
+        assert_counts_on "$PID"
+        ! mountpoint --quiet "$ROOT/made" || fail "the container's mount is on the host"
+    done
+    assert_equal "/host" "$(propagation_in_container "$1" /host)" slave
+    in_container "$1" umount /host/volume
+    mountpoint --quiet "$VOLUME" || fail "the container has unmounted the host's volume"
+}
+test_with_each_runtime "nothing goes up to the host, neither while it is healed nor afterwards" nothing_goes_up_to_the_host
+
 heal_is_idempotent_and_shown_before() {                  # RUNTIME
     local before=$NODE/before
     attach_volume "$ROOT/volume"

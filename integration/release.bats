@@ -113,6 +113,28 @@ release_with_mounts_inside() {                           # RUNTIME
 }
 test_with_each_runtime "what was mounted inside goes along" release_with_mounts_inside
 
+# The workload mounts on the copy and unmounts again as fast as it can, so that paths and ids mean ever other things.
+release_from_under_the_workload() {                      # RUNTIME
+    local try
+    attach_volume "$ROOT/volume"
+    mkdir "$ROOT/beside"
+    make_bundle restless
+    set_args sh -c 'while :; do mount -t tmpfs a /host/volume; mount -t tmpfs b /host/beside; umount /host/volume; umount /host/beside; done'
+    add_bind "$ROOT" rbind,rprivate
+    give_capability_to_mount
+    start_shown_container "$1"
+    umount "$VOLUME"
+    write_guard_settings runc
+    for try in {1..50}; do
+        ! "$GUARD" guard release "$VOLUME_DEVICE" 3>&- || break
+    done
+    wait_until 10 device_is_free "$VOLUME_DEVICE"
+    ! holds_volume "$1" || fail "still in the container"
+    [[ $(propagation_in_container "$1" /host) == private ]]
+    kill -0 "$PID"
+}
+test_with_each_runtime "a workload that mounts over it cannot keep it" release_from_under_the_workload
+
 release_in_one_container() {                             # RUNTIME
     local -a pids=()
     local name

@@ -97,7 +97,7 @@ impl<'t, 'a, 'h> Comparison<'t, 'a, 'h> {
         }
         let Some(counterpart) = self.host.counterpart(&self.tree, line) else {
             let in_question = within || (line.device.0 != 0 && line.propagation() == Propagation::Private);
-            let entry = Entry { line, source: None, verdict: without_counterpart(line) };
+            let entry = Entry { line, source: None, verdict: without_counterpart(line, self.tree.parent(line)) };
             return (around, in_question.then_some(entry));
         };
         if around == Surroundings::LeftAlone && self.is_in_place(line, &counterpart) {
@@ -186,14 +186,22 @@ impl<'t, 'a, 'h> Comparison<'t, 'a, 'h> {
     }
 }
 
-fn without_counterpart(line: &Line<'_>) -> Verdict {
+/// Nobody can tell the container's own mount from one that the host had: only on a device is it sure to be the host's.
+fn without_counterpart(line: &Line<'_>, parent: Option<&Line<'_>>) -> Verdict {
+    let is_below_private = parent.is_some_and(|parent| parent.master.is_none() && parent.shared.is_none());
     match line.propagation() {
         Propagation::Slave | Propagation::SharedSlave => Verdict::Keep("it is a slave already"),
         Propagation::Shared => Verdict::Keep("it is the container's own, and shared"),
+        Propagation::Private | Propagation::Unbindable if line.device.0 != 0 => {
+            let (major, minor) = line.device;
+            Verdict::Impossible(format!("the host has no mount of its file system {major}:{minor} any more; detach it with runc-guard guard release"))
+        }
+        Propagation::Private | Propagation::Unbindable if is_below_private => {
+            let why = "the host has no mount of its file system: if it is not the container's own, detach it with runc-guard guard release";
+            Verdict::Impossible(why.to_owned())
+        }
         Propagation::Private | Propagation::Unbindable => {
-            let what = if line.device.0 == 0 { String::new() } else { format!(" {}:{}", line.device.0, line.device.1) };
-            let why = format!("the host has no mount of its file system{what} any more; detach it with runc-guard guard release");
-            Verdict::Impossible(why)
+            Verdict::Keep("the host has no mount of its file system: the container's own, or from before the bind was a slave")
         }
     }
 }

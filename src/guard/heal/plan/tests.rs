@@ -98,6 +98,14 @@ fn what_cannot_be_healed_is_said() {
 }
 
 #[test]
+fn a_mount_that_the_host_has_not_may_be_the_containers_own() {
+    let own = "94 93 0:80 / /host/own rw - tmpfs own rw\n";
+    assert_eq!(short(&verdicts(&["93 90 8:1 / /host rw - ext4 /dev/sda1 rw\n", own].concat())), "/host=1 /host/own impossible");
+    assert_eq!(short(&verdicts(&["93 90 8:1 / /host rw master:1 - ext4 /dev/sda1 rw\n", own].concat())), "/host keep /host/own keep");
+    assert_eq!(short(&verdicts("93 90 0:80 / /tmp rw - tmpfs own rw\n")), "", "in no bind that is in question");
+}
+
+#[test]
 fn what_is_right_stays() {
     let container = "93 90 8:1 / /host rw master:1 - ext4 /dev/sda1 rw\n\
         94 93 7:0 / /host/var/lib/engine/vol rw shared:3 - ext4 /dev/loop0 rw\n\
