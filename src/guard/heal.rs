@@ -141,7 +141,8 @@ fn status(reports: &[Report]) -> c_int {
 fn text(reports: &[Report]) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     for report in reports {
-        for mount in &report.mounts {
+        // What is right is counted only: a node's containers have thousands of such mounts.
+        for mount in report.mounts.iter().filter(|mount| mount.action != Action::Already) {
             write_mount(&mut text, mount)?;
         }
         for line in &report.meanwhile {
@@ -162,6 +163,7 @@ fn write_mount(text: &mut String, mount: &MountReport) -> std::fmt::Result {
     let action = match mount.action {
         Action::Healed => "healed",
         Action::WouldHeal => "would heal",
+        Action::Already => "already",
         Action::Keep => "keep",
         Action::Impossible => "impossible",
     };
@@ -181,6 +183,7 @@ fn verdict(report: &Report) -> String {
     for (action, words) in [
         (Action::Healed, "now slaves of the host"),
         (Action::WouldHeal, "would become slaves of the host"),
+        (Action::Already, "slaves or shared already"),
         (Action::Keep, "left as they are"),
         (Action::Impossible, "could not be healed"),
     ] {

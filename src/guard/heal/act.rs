@@ -20,6 +20,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 pub enum Action {
     Healed,
     WouldHeal,
+    /// It is a slave, or shared with the host.
+    Already,
     Keep,
     Impossible,
 }
@@ -84,6 +86,7 @@ struct Healer<'h> {
 impl Healer<'_> {
     fn step(&self, entry: &Entry<'_, '_>) -> MountReport {
         let (action, why) = match &entry.verdict {
+            Verdict::Right(why) => (Action::Already, Some((*why).to_owned())),
             Verdict::Keep(why) => (Action::Keep, Some((*why).to_owned())),
             Verdict::Impossible(why) => (Action::Impossible, Some(why.clone())),
             Verdict::Heal { group } => match self.make_slave(entry.line, *group) {

@@ -22,7 +22,9 @@ pub struct Wish {
 pub enum Verdict {
     /// It becomes a slave of this peer group of the host.
     Heal { group: u32 },
-    /// It is as it should be, or nothing would be gained.
+    /// It is as it should be.
+    Right(&'static str),
+    /// It is private, and nothing would be gained, or something lost.
     Keep(&'static str),
     /// It pins, or may, and this cannot be mended so.
     Impossible(String),
@@ -114,8 +116,8 @@ impl<'t, 'a, 'h> Comparison<'t, 'a, 'h> {
 
     fn verdict(&self, line: &Line<'_>, counterpart: &Counterpart<'_, '_>) -> Verdict {
         match (line.propagation(), counterpart.line.shared) {
-            (Propagation::Slave, _) => Verdict::Keep("it is a slave already"),
-            (Propagation::Shared | Propagation::SharedSlave, _) if self.is_known_group(line) => Verdict::Keep("it is shared with the host"),
+            (Propagation::Slave, _) => Verdict::Right("it is a slave already"),
+            (Propagation::Shared | Propagation::SharedSlave, _) if self.is_known_group(line) => Verdict::Right("it is shared with the host"),
             (Propagation::Shared | Propagation::SharedSlave, _) => {
                 let why = "it is shared, but with no mount of the host, so no unmount of the host reaches it; start the container again with rslave";
                 Verdict::Impossible(why.to_owned())
@@ -190,7 +192,7 @@ impl<'t, 'a, 'h> Comparison<'t, 'a, 'h> {
 fn without_counterpart(line: &Line<'_>, parent: Option<&Line<'_>>) -> Verdict {
     let is_below_private = parent.is_some_and(|parent| parent.master.is_none() && parent.shared.is_none());
     match line.propagation() {
-        Propagation::Slave | Propagation::SharedSlave => Verdict::Keep("it is a slave already"),
+        Propagation::Slave | Propagation::SharedSlave => Verdict::Right("it is a slave already"),
         Propagation::Shared => Verdict::Keep("it is the container's own, and shared"),
         Propagation::Private | Propagation::Unbindable if line.device.0 != 0 => {
             let (major, minor) = line.device;

@@ -35,6 +35,7 @@ fn verdicts(container: &str) -> Vec<(String, Verdict)> {
 fn short(verdicts: &[(String, Verdict)]) -> String {
     let one = |(path, verdict): &(String, Verdict)| match verdict {
         Verdict::Heal { group } => format!("{path}={group}"),
+        Verdict::Right(_) => format!("{path} right"),
         Verdict::Keep(_) => format!("{path} keep"),
         Verdict::Impossible(_) => format!("{path} impossible"),
     };
@@ -101,7 +102,7 @@ fn what_cannot_be_healed_is_said() {
 fn a_mount_that_the_host_has_not_may_be_the_containers_own() {
     let own = "94 93 0:80 / /host/own rw - tmpfs own rw\n";
     assert_eq!(short(&verdicts(&["93 90 8:1 / /host rw - ext4 /dev/sda1 rw\n", own].concat())), "/host=1 /host/own impossible");
-    assert_eq!(short(&verdicts(&["93 90 8:1 / /host rw master:1 - ext4 /dev/sda1 rw\n", own].concat())), "/host keep /host/own keep");
+    assert_eq!(short(&verdicts(&["93 90 8:1 / /host rw master:1 - ext4 /dev/sda1 rw\n", own].concat())), "/host right /host/own keep");
     assert_eq!(short(&verdicts("93 90 0:80 / /tmp rw - tmpfs own rw\n")), "", "in no bind that is in question");
 }
 
@@ -110,7 +111,7 @@ fn what_is_right_stays() {
     let container = "93 90 8:1 / /host rw master:1 - ext4 /dev/sda1 rw\n\
         94 93 7:0 / /host/var/lib/engine/vol rw shared:3 - ext4 /dev/loop0 rw\n\
         95 93 7:1 / /host/in rw shared:70 master:4 - ext4 /dev/loop1 rw\n";
-    assert_eq!(short(&verdicts(container)), "/host keep /host/var/lib/engine/vol keep /host/in keep");
+    assert_eq!(short(&verdicts(container)), "/host right /host/var/lib/engine/vol right /host/in right");
     let unbindable = "93 90 8:1 / /host rw unbindable - ext4 /dev/sda1 rw\n";
     assert_eq!(short(&verdicts(unbindable)), "/host=1");
 }
