@@ -23,6 +23,7 @@ pub mod deadline;
 pub mod guard;
 pub mod host;
 pub mod image_files;
+pub mod in_namespace;
 pub mod invocation;
 #[allow(unsafe_code)]
 pub mod kernel;
