@@ -4,9 +4,8 @@ use crate::bundle::Document;
 use crate::config::{Config, OnError};
 use crate::mountpoint::{Base, NewInode};
 use crate::notices::NoticeRecord;
-use crate::plan::{Action, Creation, Plan};
+use crate::plan::{Action, Creation, Plan, Step};
 use crate::report::{Failure, errno_name};
-use crate::rules::WORK_DIRECTORY_MODE;
 use crate::spec::splice;
 use crate::sysctl;
 use nix::errno::Errno;
@@ -42,6 +41,16 @@ pub fn apply(plan: Plan, document: &Document, config: &Config, notices: &mut Vec
     if failures.is_empty() { Ok(done) } else { Err(Failure::new(failures.join("; "))) }
 }
 
+/// Does one step that has nothing to do with a document. What it could not do goes to `notices`.
+pub fn without_document(step: Step, notices: &mut Vec<NoticeRecord>) -> Plan {
+    match carry_out(&step.action) {
+        Outcome::Done => return Plan { steps: vec![step] },
+        Outcome::Without => {}
+        Outcome::Failed(why) => notices.push(NoticeRecord::new(step.rule, why)),
+    }
+    Plan::default()
+}
+
 enum Outcome {
     Done,
     /// Not done, and nothing worth telling.
@@ -53,7 +62,7 @@ fn carry_out(action: &Action) -> Outcome {
     match action {
         Action::EnableSysctl { path, .. } => enable_sysctl(path),
         Action::Create { creation, .. } => create(creation),
-        Action::MakeDirectory { path, .. } => made(make_directory(path), "make directory", path, "make it, or name another --work-path"),
+        Action::MakeDirectory { path, mode, .. } => made(make_directory(path, *mode), "make directory", path, "make it by hand"),
         // Empty and no mount, or else the kernel leaves it.
         Action::RemoveDirectory { path, .. } => {
             made(std::fs::remove_dir(path), "remove directory", path, "unmount what is mounted there, and remove it")
@@ -79,10 +88,10 @@ fn made(outcome: io::Result<()>, verb: &str, path: &Path, cure: &str) -> Outcome
     outcome.map_or_else(|error| Outcome::Failed(format!("{verb} {}: {}; {cure}", path.display(), errno_name(&error))), |()| Outcome::Done)
 }
 
-/// For the engine's own path, in no tree of a workload's.
+/// For a path of the engine's or the runtime's own, in no tree of a workload's.
 #[cold]
-fn make_directory(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(WORK_DIRECTORY_MODE).create(path)
+fn make_directory(path: &Path, mode: u32) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(mode).create(path)
 }
 
 /// All edits of all rules in one replacement.
@@ -109,7 +118,7 @@ fn enable_sysctl(path: &Path) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Change, Level, Step};
+    use crate::plan::{Change, Level};
     use std::path::PathBuf;
 
     fn sysctl_step(path: &str) -> Plan {

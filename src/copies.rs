@@ -2,7 +2,8 @@
 
 use crate::mountinfo::line::{Line, Tree};
 use crate::mountinfo::{Device, Place};
-use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// What somebody wants to get rid of.
@@ -67,9 +68,8 @@ impl Target {
     }
 }
 
-fn as_path(bytes: &Cow<'_, [u8]>) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+fn as_path(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(bytes))
 }
 
 #[cfg(test)]

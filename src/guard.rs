@@ -1,6 +1,7 @@
 //! The operator's commands, reached by the word `guard` in first place: no runtime has such a command. clap lives here and nowhere else.
 
 mod audit;
+mod child;
 mod config;
 mod configure;
 mod doctor;

@@ -55,6 +55,8 @@ pub enum Command {
     Create,
     Run,
     Restore,
+    /// Only in front of crun, and only for its work path.
+    Checkpoint,
 }
 
 impl Command {
@@ -63,6 +65,7 @@ impl Command {
             b"create" => Some(Command::Create),
             b"run" => Some(Command::Run),
             b"restore" => Some(Command::Restore),
+            b"checkpoint" => Some(Command::Checkpoint),
             _ => None,
         }
     }
@@ -73,6 +76,7 @@ impl Command {
             Command::Create => "create",
             Command::Run => "run",
             Command::Restore => "restore",
+            Command::Checkpoint => "checkpoint",
         }
     }
 }
@@ -81,6 +85,8 @@ impl Command {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invocation<'a> {
     pub command: Command,
+    /// The global option `--root`: where the runtime keeps the state of its containers.
+    pub state_root: Option<&'a OsStr>,
     /// Container id.
     pub id: &'a OsStr,
     /// `None`: the working directory is the bundle.
@@ -89,7 +95,7 @@ pub struct Invocation<'a> {
     pub config_file: Option<&'a OsStr>,
     /// Of `restore`: the directory of the checkpoint image.
     pub image_path: Option<&'a OsStr>,
-    /// Of `restore`: where CRIU puts its log.
+    /// Of `restore` and `checkpoint`: where CRIU puts its log.
     pub work_path: Option<&'a OsStr>,
     /// Indices in argv of words that the runtime would refuse although it needs nothing of what they say.
     pub foreign_words: Vec<usize>,
@@ -171,6 +177,8 @@ struct Grammar {
     create: &'static [OptionSpec],
     run: &'static [OptionSpec],
     restore: &'static [OptionSpec],
+    /// `None`: nothing is to be prepared for a checkpoint.
+    checkpoint: Option<&'static [OptionSpec]>,
     /// For the words before the command: the command and all that follows are operands.
     scan_globals: Scanner,
     /// For the words after the command.
@@ -192,7 +200,7 @@ impl Grammar {
     }
 }
 
-/// Reads `argv` (with argv\[0\]) by the grammar of `flavour`. `None`: not create, run or restore, or not certainly so; pass through.
+/// Reads `argv` (with argv\[0\]) by the grammar of `flavour`. `None`: not a command that is prepared, or not certainly so; pass through.
 #[must_use]
 pub fn parse<'a>(flavour: Flavour, argv: &[&'a [u8]]) -> Option<Invocation<'a>> {
     let grammar = Grammar::of(flavour)?;
@@ -207,6 +215,7 @@ pub fn parse<'a>(flavour: Flavour, argv: &[&'a [u8]]) -> Option<Invocation<'a>> 
         Command::Create => (grammar.create, 1),
         Command::Run => (grammar.run, 1),
         Command::Restore => (grammar.restore, grammar.restore_operands),
+        Command::Checkpoint => (grammar.checkpoint?, 1),
     };
     let mut scan = Scan::default();
     (grammar.scan_command)(table, rest, &mut scan)?;
@@ -223,6 +232,7 @@ pub fn parse<'a>(flavour: Flavour, argv: &[&'a [u8]]) -> Option<Invocation<'a>> 
     let before_rest = argv.len() - rest.len();
     Some(Invocation {
         command,
+        state_root: globals.value("root"),
         id: OsStr::from_bytes(scan.operands[0]),
         bundle,
         config_file,

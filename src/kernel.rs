@@ -2,6 +2,7 @@
 
 pub mod mount_groups;
 pub mod mount_namespaces;
+pub mod probe;
 
 use nix::errno::Errno;
 use std::ffi::{CStr, CString, c_char, c_int, c_long};

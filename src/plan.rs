@@ -37,8 +37,8 @@ pub enum Action {
     EnableSysctl { path: PathBuf, change: Change },
     /// Create a directory or an empty file, and the directories above it.
     Create { creation: Creation, change: Change },
-    /// Make a directory of the engine's own, with those above it.
-    MakeDirectory { path: PathBuf, change: Change },
+    /// Make a directory of the engine's or the runtime's own, with those above it.
+    MakeDirectory { path: PathBuf, mode: u32, change: Change },
     /// Remove an empty directory of the runtime's own.
     RemoveDirectory { path: PathBuf, change: Change },
     /// Leave words of argv out.
@@ -79,6 +79,7 @@ pub enum Change {
     Created { created: String, kind: Kind, mode: String, owner: String },
     Removed { removed: String },
     Dropped { dropped: Vec<String> },
+    Masked { masked: Vec<String> },
 }
 
 impl fmt::Display for Change {
@@ -90,6 +91,7 @@ impl fmt::Display for Change {
             Change::Mounts { appended } => write!(f, "mounts: appended {}", appended.join(", ")),
             Change::Created { created, kind, mode, owner } => write!(f, "{created}: {kind}, mode {mode}, owner {owner}"),
             Change::Removed { removed } => write!(f, "{removed}: removed"),
+            Change::Masked { masked } => write!(f, "linux.maskedPaths: appended {}", masked.join(", ")),
             Change::Dropped { dropped } => write!(f, "argv: without {}", dropped.join(" ")),
         }
     }

@@ -23,11 +23,13 @@ const LONGEST: Duration = Duration::from_secs(10);
 pub struct Call {
     pub command: Command,
     pub flavour: Flavour,
+    /// Where the runtime was told to keep the state of its containers.
+    pub state_root: Option<PathBuf>,
     pub bundle: PathBuf,
     pub document: PathBuf,
     /// Of a restore: where the checkpoint image is.
     pub image: PathBuf,
-    /// Of a restore: where CRIU writes its log, if that was said.
+    /// Of a restore and a checkpoint: where CRIU writes its log, if that was said.
     pub work: Option<PathBuf>,
     /// Words of argv that the runtime would refuse without need.
     pub foreign_words: Vec<String>,
@@ -42,6 +44,7 @@ impl Call {
         Call {
             command: invocation.command,
             flavour,
+            state_root: invocation.state_root.map(PathBuf::from),
             document: bundle::document_path(&bundle, invocation.config_file.map(Path::new)),
             bundle,
             image: invocation.image_directory(flavour),
@@ -51,11 +54,15 @@ impl Call {
     }
 }
 
-/// Prepares the bundle of a create, run or restore. `Ok`: the runtime may run.
+/// Prepares the bundle of a create, run or restore, and the work path of a checkpoint. `Ok`: the runtime may run.
 ///
 /// # Errors
 /// Broken settings, a refusal by policy, a restore that cannot succeed, and, where the settings say so, anything that could not be done.
 pub fn prepare(settings: &Settings, runtime: &Runtime, call: Call, id: &str) -> Result<(), Failure> {
+    if call.command == Command::Checkpoint {
+        prepare_checkpoint(settings, runtime, &call, id);
+        return Ok(());
+    }
     if let Some(problem) = settings.problems.first() {
         return Err(Failure::new(problem.to_string()));
     }
@@ -73,6 +80,22 @@ pub fn prepare(settings: &Settings, runtime: &Runtime, call: Call, id: &str) -> 
     notices.extend(told);
     notices::write(&config.log, &subject, &done, notices);
     Ok(())
+}
+
+/// A checkpoint is as a state or a kill: nothing of ours can make it fail.
+#[cold]
+#[inline(never)]
+fn prepare_checkpoint(settings: &Settings, runtime: &Runtime, call: &Call, id: &str) {
+    if !settings.problems.is_empty() || !settings.config.rule("restore-dialect").enabled {
+        return;
+    }
+    // As crun does since 1.22, and no further: a path of which more is missing is wrong.
+    let missing = host::restore::missing_work_directory(call).filter(|path| path.parent().is_some_and(Path::is_dir));
+    let Some(step) = missing.map(rules::work_directory_step) else { return };
+    let mut notices = Vec::new();
+    let done = apply::without_document(step, &mut notices);
+    let subject = Subject { command: call.command.name(), id, bundle: &call.bundle, runtime: &runtime.path };
+    notices::write(&settings.config.log, &subject, &done, notices);
 }
 
 #[cold]

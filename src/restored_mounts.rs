@@ -47,8 +47,8 @@ pub enum Content {
     External { key: PathBuf, mount: Option<usize> },
     /// A path that the runtime masked by a file.
     MaskFile,
-    /// A path that the runtime masked by an empty directory.
-    MaskDirectory,
+    /// A path that the runtime masked by an empty directory, and registered under that one's path.
+    MaskDirectory { key: PathBuf },
 }
 
 impl Content {
@@ -198,7 +198,7 @@ fn content(record: &MountRecord, keys: &Keys<'_>, roots: &[HostRoot<'_>]) -> Con
         // runc registers masked files under the device's own path, crun under theirs.
         Some(key) if key == Path::new("/dev/null") || (is_null_device && keys.find(key).is_none()) => Content::MaskFile,
         // crun since 1.22 masks every directory by this one, below its state folder.
-        Some(key) if key.ends_with(".empty-directory") => Content::MaskDirectory,
+        Some(key) if key.ends_with(".empty-directory") => Content::MaskDirectory { key: key.clone() },
         Some(key) => Content::External { key: key.clone(), mount: keys.find(key) },
         None => bind_of(record, roots).map_or_else(|| dumped(record), Content::BindOf),
     }

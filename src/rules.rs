@@ -7,7 +7,7 @@ mod restore_dialect;
 mod restore_mountpoints;
 mod slave_protected_binds;
 
-pub use restore_dialect::WORK_DIRECTORY_MODE;
+pub use restore_dialect::work_directory_step;
 pub use restore_mountpoints::mountpoint_step;
 
 use crate::config::{Config, OnError};

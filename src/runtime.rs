@@ -19,7 +19,7 @@ const USUAL_DIRECTORIES: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/b
 
 /// Programs that earlier runc-guards of this chain have become and that may lead back to one, as `DEV:INO` separated by commas. It goes only to
 /// such a program (a shell wrapper, a file of another name), not straight to runc, crun or youki.
-const CHAIN: &str = "RUNC_GUARD_CHAIN";
+pub const CHAIN: &str = "RUNC_GUARD_CHAIN";
 
 /// A usable real runtime.
 #[derive(Debug)]
@@ -28,6 +28,10 @@ pub struct Runtime {
     pub flavour: Flavour,
     /// Others than root and ourselves can replace its content.
     pub writable_by_others: bool,
+    /// Some admin's wrapper.
+    pub is_script: bool,
+    /// Candidates that came before and cannot be used, each with the reason.
+    pub refused: Vec<String>,
     chain: Option<CString>,
 }
 
@@ -46,7 +50,7 @@ pub fn find(config: &Config) -> Result<Runtime, Failure> {
         for path in candidates(name) {
             found = true;
             match usable(&path, ourselves, &entered) {
-                Ok(metadata) => return Ok(runtime(path, &metadata, config.flavour, &entered)),
+                Ok(metadata) => return Ok(Runtime { refused, ..runtime(path, &metadata, config.flavour, &entered) }),
                 Err(why) => refused.push(format!("{}: {why}", path.display())),
             }
         }
@@ -58,7 +62,7 @@ pub fn find(config: &Config) -> Result<Runtime, Failure> {
 }
 
 /// The paths a name stands for, each looked up only when the one before cannot be used.
-fn candidates(name: &str) -> Box<dyn Iterator<Item = PathBuf>> {
+pub fn candidates(name: &str) -> Box<dyn Iterator<Item = PathBuf>> {
     if name.starts_with('/') {
         return Box::new(std::iter::once(PathBuf::from(name)));
     }
@@ -92,7 +96,7 @@ fn runtime(path: PathBuf, metadata: &Metadata, configured: Option<Flavour>, ente
     let flavour = configured.unwrap_or(named);
     let needs_mark = flavour == Flavour::Unknown || !entered.is_empty() || is_script || has_run_long();
     let chain = needs_mark.then(|| chain_variable(entered, (metadata.dev(), metadata.ino())));
-    Runtime { path, flavour, writable_by_others: is_writable_by_others(metadata), chain }
+    Runtime { path, flavour, writable_by_others: is_writable_by_others(metadata), is_script, refused: Vec::new(), chain }
 }
 
 /// What the file says about itself: its flavour by the name of what is executed in the end (a symlink `runc` may lead to crun; a target of
@@ -119,6 +123,12 @@ fn is_script(mut file: File) -> bool {
 /// other without end are marked, and then found, whatever they are.
 fn has_run_long() -> bool {
     nix::time::clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).is_ok_and(|time| time.tv_sec() > 0 || time.tv_nsec() > 50_000_000)
+}
+
+/// Whether `path` is this very program, by whatever name.
+#[must_use]
+pub fn is_ourselves(path: &Path) -> bool {
+    own_identity().is_some_and(|own| std::fs::metadata(path).is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == own))
 }
 
 fn own_identity() -> Option<Identity> {

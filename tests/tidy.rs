@@ -9,7 +9,7 @@ const MOST_FUNCTION_LINES: usize = 40;
 const PURE: [&str; 12] =
     ["invocation", "config", "spec", "propagation", "mountinfo", "criu_image", "restored_mounts", "paths", "container_path", "plan", "rules", "lib"];
 /// The only files in which `unsafe` may stand.
-const UNSAFE: [&str; 4] = ["src/kernel.rs", "src/kernel/mount_groups.rs", "src/kernel/mount_namespaces.rs", "src/main.rs"];
+const UNSAFE: [&str; 5] = ["src/kernel.rs", "src/kernel/mount_groups.rs", "src/kernel/mount_namespaces.rs", "src/kernel/probe.rs", "src/main.rs"];
 
 struct SourceFile {
     path: String,

@@ -31,7 +31,8 @@ TOML
 }
 
 start_containerd() {
-    containerd </dev/null >"$BATS_FILE_TMPDIR/containerd.log" 2>&1 3>&- &
+    # Its shims would keep bats waiting by the descriptors of its reports: 2.1.9 leaves a shim behind after some failed restores.
+    containerd </dev/null >"$BATS_FILE_TMPDIR/containerd.log" 2>&1 3>&- 4>&- &
     echo $! >"$BATS_FILE_TMPDIR/containerd.pid"
     wait_until 60 containerd_answers || fail "$(tail -n 20 "$BATS_FILE_TMPDIR/containerd.log")"
 }

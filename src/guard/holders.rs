@@ -35,7 +35,8 @@ pub struct Holders {
     path: PathBuf,
     /// Where the host itself has it mounted.
     host: Vec<Held>,
-    holders: Vec<Holder>,
+    #[serde(rename = "holders")]
+    others: Vec<Holder>,
     /// Why namespaces without a process were looked for among the mounted ones only.
     unlisted: Option<String>,
     /// Processes whose namespace could not be read.
@@ -76,7 +77,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     };
     let found = namespaces::find().context("read /proc")?;
     let holders = look(&path, &found)?;
-    let status = if holders.holders.is_empty() { IDLE } else { WOULD_CHANGE };
+    let status = if holders.others.is_empty() { IDLE } else { WOULD_CHANGE };
     let text = if arguments.json { format!("{}\n", serde_json::to_string_pretty(&holders)?) } else { holders.text() };
     Ok((text, status))
 }
@@ -87,15 +88,15 @@ fn look(path: &Path, found: &Found) -> anyhow::Result<Holders> {
     let host = Tree::of(&ours);
     let Wanted { path, target, .. } = target::of_path(path, &host)?;
     let mut progress = Progress::of("reading", found.namespaces.len());
-    let mut holders = Vec::new();
+    let mut others = Vec::new();
     for (index, namespace) in found.namespaces.iter().enumerate().filter(|(_, namespace)| !namespace.is_ours) {
         progress.step(index, "mount tables");
-        holders.extend(holder(namespace, &target));
+        others.extend(holder(namespace, &target));
     }
     Ok(Holders {
         host: target.copies(&host).into_iter().map(|(line, reason)| Held::of(line, reason)).collect(),
         path,
-        holders,
+        others,
         unlisted: found.unlisted.map(|errno| format!("{errno:?}")),
         unreadable: found.unreadable,
     })
@@ -154,10 +155,10 @@ impl Holders {
         if self.host.is_empty() {
             let _ = writeln!(text, "the host has nothing mounted at {}", shown(&self.path));
         }
-        for holder in &self.holders {
+        for holder in &self.others {
             holder.write_text(&mut text);
         }
-        let _ = match self.holders.len() {
+        let _ = match self.others.len() {
             0 => writeln!(text, "nobody else holds it"),
             1 => writeln!(text, "1 holder"),
             count => writeln!(text, "{count} holders"),

@@ -86,7 +86,8 @@ fn flavour(settings: &Settings, bundle: &Path) -> anyhow::Result<Flavour> {
 /// The call that the runtime would get. `image` is as it is spelt here, not as crun would take it, who enters the bundle first.
 fn call(command: invocation::Command, flavour: Flavour, bundle: &Path, image: Option<&Path>) -> Call {
     let (id, bundle) = ("".as_ref(), Some(bundle.as_os_str()));
-    let invocation = Invocation { command, id, bundle, config_file: None, image_path: None, work_path: None, foreign_words: Vec::new() };
+    let invocation =
+        Invocation { command, state_root: None, id, bundle, config_file: None, image_path: None, work_path: None, foreign_words: Vec::new() };
     let call = Call::of(&invocation, flavour, &[]);
     Call { image: image.map_or(call.image, Path::to_owned), ..call }
 }

@@ -1,5 +1,9 @@
 //! Looks at what a restore will need: the image, the sources of the binds, and each place where a mountpoint must be. Reads only.
 
+mod masks;
+
+pub use masks::LostMask;
+
 use super::spelling::Spelling;
 use crate::config::Config;
 use crate::container_path::Tree;
@@ -35,6 +39,8 @@ pub struct RestoreView {
     pub stale_criu_root: Option<PathBuf>,
     /// Where missing sources may be created: the setting, resolved.
     pub create_sources: Vec<PathBuf>,
+    /// The empty directories that crun will not find by the names that the image has for them.
+    pub lost_masks: Vec<LostMask>,
     /// The work directory that crun will not find.
     pub missing_work_directory: Option<PathBuf>,
 }
@@ -94,12 +100,19 @@ pub fn look(spec: &Spec<'_>, spellings: &[Spelling], call: &Call, config: &Confi
         rootfs_is_missing: !rootfs.is_dir(),
         rootfs_is_read_only: statvfs(&rootfs).is_ok_and(|found| found.flags().contains(FsFlags::ST_RDONLY)),
         stale_criu_root: Some(call.bundle.join("criu-root")).filter(|path| is_crun && is_empty_directory(path)),
-        missing_work_directory: call.work.clone().filter(|path| is_crun && path.symlink_metadata().is_err()),
+        lost_masks: masks::lost(&restored, spec, call),
+        missing_work_directory: missing_work_directory(call),
         create_sources: config.restore.create_sources.iter().filter_map(|path| super::resolve(path)).collect(),
         image_problem,
         sources,
         rootfs,
     }
+}
+
+/// crun 1.21 does not make it, crun of today not the directories above it.
+#[must_use]
+pub fn missing_work_directory(call: &Call) -> Option<PathBuf> {
+    call.work.clone().filter(|path| call.flavour == Flavour::Crun && path.symlink_metadata().is_err())
 }
 
 fn absolute(path: &Path) -> PathBuf {
@@ -197,7 +210,7 @@ impl Sites<'_> {
 
     fn kind(&self, mount: &RestoredMount) -> Option<Kind> {
         match &mount.content {
-            Content::Dumped | Content::MaskDirectory => Some(Kind::Directory),
+            Content::Dumped | Content::MaskDirectory { .. } => Some(Kind::Directory),
             Content::MaskFile => Some(Kind::File),
             Content::External { mount: Some(index), .. } => match self.sources.get(*index)?.as_ref()?.state {
                 SourceState::Is(kind) => Some(kind),

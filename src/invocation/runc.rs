@@ -54,6 +54,7 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         flag(&["auto-dedup"]),
         flag(&["lazy-pages"]),
     ],
+    checkpoint: None,
     scan_globals: scan_flags,
     scan_command: |table, words, scan| scan_flags(table, &options_first(table, words), scan),
     restore_operands: 1,

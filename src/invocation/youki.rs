@@ -34,6 +34,7 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         flag(&["no-new-keyring"]),
     ],
     restore: &[], // youki has no such command
+    checkpoint: None,
     scan_globals: |table, words, scan| scan_clap(table, words, scan, true),
     scan_command: |table, words, scan| scan_clap(table, words, scan, false),
     restore_operands: 0,
@@ -46,6 +47,7 @@ pub(super) fn restore<'a>(words: &[&'a [u8]]) -> Option<Invocation<'a>> {
     let id = words.last().filter(|id| !asks_for_help && !id.starts_with(b"-"))?;
     Some(Invocation {
         command: Command::Restore,
+        state_root: None,
         id: OsStr::from_bytes(id),
         bundle: None,
         config_file: None,

@@ -112,6 +112,16 @@ impl Spec<'_> {
     }
 }
 
+impl Spec<'_> {
+    /// The edit after which `paths` stand behind the others in `linux.maskedPaths`. `None` where that list is empty or missing.
+    #[must_use]
+    pub fn append_masked_paths(&self, paths: &[&str]) -> Option<Edit> {
+        let masked: Vec<&RawValue> = serde_json::from_str(self.masked_paths?.get()).ok()?;
+        let at = span(self.text, masked.last()?.get()).end;
+        Some(Edit { span: at..at, text: format!(",{}", paths.iter().map(|path| literal(path)).collect::<Vec<_>>().join(",")) })
+    }
+}
+
 impl RootfsPropagation<'_> {
     /// The edit after which `linux.rootfsPropagation` is `value`: its value replaced, or the member put before another one of the `linux`
     /// object, in that one's white space.

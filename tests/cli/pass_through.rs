@@ -81,7 +81,7 @@ const OTHERS_BUSINESS: &[&str] = &[
     "pause create",
     "resume create",
     "spec --bundle .",
-    "checkpoint --image-path I --work-path W --leave-running --leave-running create",
+    "checkpoint --image-path I --work-path . --leave-running --leave-running create",
     "Create x",
     "creat x",
     "cre x",

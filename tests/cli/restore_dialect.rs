@@ -136,3 +136,75 @@ fn in_front_of_youki_a_restore_is_left_to_it_when_the_settings_say_so() {
         assert!(outcome.record.is_some(), "{settings}: {outcome:?}");
     }
 }
+
+/// A container of crun with a masked directory, whose empty directory the image knows by the name `key`, restored with another state root.
+fn masked_under(key: &str) -> (Container, Vec<String>) {
+    let (container, words) = restored_by_containerd("crun", "/tmp");
+    container.document(&[], "", r#","maskedPaths":["/proc/keys", "/proc/acpi"]"#);
+    container.image(&CheckpointImage::new().external_as("/proc/acpi", key));
+    (container, words)
+}
+
+#[test]
+fn cruns_two_names_for_its_empty_directory_agree() {
+    let place = tempfile::tempdir().unwrap();
+    let key = place.path().join(".empty-directory");
+    let (container, words) = masked_under(key.to_str().unwrap());
+    let document = || fs::read_to_string(container.path("bundle/config.json")).unwrap();
+    let before = document();
+    let call = || container.restore().argv(&words);
+    let dropped = without(&words, "-no-subreaper");
+    // crun registers only what it finds.
+    container.assert_passes_through_as(call(), &dropped);
+    let notices = container.take_notices();
+    assert!(notices.len() == 1 && notices[0].contains(".empty-directory") && notices[0].contains("make that directory"), "{notices:?}");
+    assert!(!key.exists(), "nothing is made for an image's word");
+    fs::create_dir(&key).unwrap();
+    container.assert_passes_through_as(call(), &dropped);
+    let masked = format!(r#""/proc/acpi","{}"]"#, key.display());
+    assert_eq!(document(), before.replace(r#""/proc/acpi"]"#, &masked));
+    // Twice is once.
+    let after = document();
+    container.assert_passes_through_as(call(), &dropped);
+    assert_eq!(document(), after);
+}
+
+#[test]
+fn an_empty_directory_that_crun_finds_itself_is_left_to_it() {
+    let unchanged = |key: &str, edit: &dyn Fn(&Container)| {
+        let (container, words) = masked_under(key);
+        edit(&container);
+        let before = container.config_state();
+        container.restore().argv(&words).run().reached();
+        assert_eq!(container.config_state(), before, "{key}");
+    };
+    unchanged("/run/R/.empty-directory", &|_| {});
+    unchanged("/etc", &|_| {});
+    let place = tempfile::tempdir().unwrap();
+    let key = place.path().join(".empty-directory");
+    fs::create_dir(&key).unwrap();
+    let key = key.to_str().unwrap();
+    unchanged(key, &|container| container.settings("rules.restore-dialect.enabled = false"));
+    unchanged(key, &|container| container.document(&[], "", r#","maskedPaths":["/proc/keys"]"#));
+}
+
+#[test]
+fn the_work_path_of_cruns_checkpoint_is_made() {
+    let made = |runtime, settings: &str, words: &[&str]| {
+        let node = Node::with(runtime);
+        node.settings(settings);
+        let work = node.text("work/path");
+        let absent = node.text("no/work/path");
+        node.assert_passes_through(node.guard(["checkpoint", "--work-path", &absent, "c1"]));
+        assert!(!node.path("no").exists(), "{runtime}: crun's own error is the right one");
+        fs::create_dir(node.path("work")).unwrap();
+        let words = [words, &["checkpoint", "--image-path", "I", "--work-path", &work, "--leave-running", "c1"]].concat();
+        node.assert_passes_through(node.guard(words));
+        assert!(node.own_log().iter().all(|line| line["changes"][0]["created"] == work.as_str() && line["command"] == "checkpoint"));
+        node.path("work/path").is_dir() && mode(&node.path("work/path")) == 0o700
+    };
+    assert!(made("crun", "", &["--root", "R"]));
+    assert!(!made("runc", "", &[]), "runc makes it itself");
+    assert!(!made("crun", "rules.restore-dialect.enabled = false", &[]));
+    assert!(!made("crun", "polcy = 1", &[]), "broken settings do not stop a checkpoint");
+}

@@ -27,6 +27,7 @@ fn view() -> RestoreView {
         rootfs_is_read_only: false,
         tmp: None,
         stale_criu_root: None,
+        lost_masks: Vec::new(),
         missing_work_directory: None,
         create_sources: Vec::new(),
     }
