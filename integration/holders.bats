@@ -3,6 +3,7 @@
 # shellcheck disable=SC2016  # $names in jq programs
 
 load helpers
+load operator
 
 # Sets STATUS and HOLDERS, one line for each copy: "KIND:ID PROPAGATION PATH".
 look_for_holders() {                                     # ARG...
@@ -16,26 +17,19 @@ look_for_holders() {                                     # ARG...
 start_with_private_bind() {                              # RUNTIME NAME [SOURCE]
     make_bundle "$2"
     add_bind "${3:-$ROOT}" rbind,rprivate
-    start_container bare "$1"
+    start_shown_container "$1"
 }
 
-map_users() {
-    local directory=$NODE
-    # To the container's root, who is nobody in particular on the host, the way to its root file system must be open.
-    while [[ $directory != / ]]; do chmod a+x "$directory"; directory=${directory%/*}; directory=${directory:-/}; done
-    edit_spec '.mounts |= map(select(.type != "sysfs")) | .linux.namespaces += [{type: "user"}] | .linux.uidMappings = [{containerID: 0, hostID: 100000, size: 65536}] | .linux.gidMappings = .linux.uidMappings'
-}
-
-before_and_after_the_umount() {                          # RUNTIME [MAP-USERS]
+before_and_after_the_umount() {                          # RUNTIME [ADD-USER-NAMESPACE]
     local held
     attach_volume "$ROOT/volume"
     make_bundle other
     ${2:-}
-    start_container bare "$1"
+    start_shown_container "$1"
     make_bundle pinning
     add_bind "$ROOT" rbind,rprivate
     ${2:-}
-    start_container bare "$1"
+    start_shown_container "$1"
     held="container:$(id_of_bundle) private /host/volume"
 
     look_for_holders "$VOLUME"
@@ -53,14 +47,14 @@ before_and_after_the_umount() {                          # RUNTIME [MAP-USERS]
 }
 
 test_with_each_runtime "exactly the container that pins, before and after the umount" before_and_after_the_umount
-test_with_each_runtime "the same in a user namespace" before_and_after_the_umount map_users
+test_with_each_runtime "the same in a user namespace" before_and_after_the_umount add_user_namespace
 
 a_slave_is_told_from_a_private_copy() {                  # RUNTIME
     attach_volume "$ROOT/volume"
     make_bundle slave
     add_bind "$ROOT" rbind,rslave
     set_rootfs_propagation rslave
-    start_container bare "$1"
+    start_shown_container "$1"
     look_for_holders "$VOLUME"
     assert_equal "holders" "$HOLDERS" "container:$(id_of_bundle) slave /host/volume"
     umount "$VOLUME"
@@ -75,12 +69,12 @@ open_files_are_named() {                                 # RUNTIME
     touch "$VOLUME/log"
     make_bundle writing
     add_bind "$ROOT" rbind,rprivate
-    set_args sh -c 'exec 7>>/host/volume/log; cd /host/volume; sleep 1000'
-    start_container bare "$1"
+    set_args sh -c 'exec 7>>/host/volume/log; cd /host/volume; exec sleep 1000'
+    start_shown_container "$1"
     wait_until 10 container_has_open "$1" /host/volume/log
     assert_contains "holders" "$("$GUARD" guard holders "$VOLUME" || true)" \
-        "open by pid $(container_pid "$1") (sh), fd 7: /host/volume/log"
-    assert_contains "holders" "$("$GUARD" guard holders "$VOLUME" || true)" "(sh), cwd: /host/volume"
+        "open by pid $(container_pid "$1") (sleep), fd 7: /host/volume/log"
+    assert_contains "holders" "$("$GUARD" guard holders "$VOLUME" || true)" "(sleep), cwd: /host/volume"
 }
 container_has_open() { [[ $(readlink "/proc/$(container_pid "$1")/fd/7") == "$2" ]]; }
 
@@ -116,8 +110,7 @@ test_with_each_runtime "network namespaces by name" network_namespaces_by_name
     mkdir "$NODE/namespaces"
     mount -t tmpfs namespaces "$NODE/namespaces"
     mount --make-private "$NODE/namespaces"
-    touch "$NODE/namespaces/kept"
-    unshare --mount="$NODE/namespaces/kept" --propagation private true
+    keep_namespace "$NODE/namespaces/kept"
     umount "$VOLUME"
     look_for_holders "$VOLUME_DEVICE"
     assert_equal "kept by a file" "$STATUS|$HOLDERS" "2|none:- private $VOLUME"

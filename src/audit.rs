@@ -120,6 +120,12 @@ impl<'t, 'a> Host<'t, 'a> {
         self.on_device(place.device).filter_map(path_of).map(|path| path.components().collect()).collect()
     }
 
+    /// Whether the host sees the mount's files somewhere.
+    fn shows(&self, line: &Line<'_>) -> bool {
+        self.on_device(line.device).any(|host| root_of(line).starts_with(root_of(host)))
+    }
+
+    /// Whether the host has the mount itself, or a peer of it.
     fn has(&self, line: &Line<'_>) -> bool {
         self.on_device(line.device).any(|host| host.fs_root == line.fs_root)
     }
@@ -155,7 +161,8 @@ fn finding(host: &Host<'_, '_>, container: &Tree<'_, '_>, meaning: &Meaning, top
         source: source.clone(),
         root: root.clone(),
         propagation: top.propagation(),
-        without_effect: intent.filter(|_| means_slave && !host.reaches(top)).map(|intent| trap(host, meaning, intent)),
+        // A slave whose master is gone is private: that is no trap.
+        without_effect: intent.filter(|_| means_slave && !host.reaches(top) && host.shows(top)).map(|intent| trap(host, meaning, intent)),
         pinned,
     })
 }
@@ -163,7 +170,7 @@ fn finding(host: &Host<'_, '_>, container: &Tree<'_, '_>, meaning: &Meaning, top
 /// Whether a mount was copied from the host, or lies in one that was: everything below it then belongs to that bind.
 fn is_from_host(host: &Host<'_, '_>, container: &Tree<'_, '_>, line: &Line<'_>) -> bool {
     let above = std::iter::successors(Some(line), |line| container.parent(line)).take(container.lines.len());
-    above.take_while(|line| line.path() != Path::new("/")).any(|line| host.has(line))
+    above.take_while(|line| line.path() != Path::new("/")).any(|line| host.shows(line))
 }
 
 /// The mounts on `top` or below, inside protected roots, that the host's unmount does not reach.

@@ -93,6 +93,11 @@ fn look(path: &Path, found: &Found) -> anyhow::Result<Holders> {
         progress.step(index, "mount tables");
         others.extend(holder(namespace, &target));
     }
+    add_open_files(&mut others);
+    let node = workload::Node::new();
+    for holder in &mut others {
+        holder.workload = holder.pid.map(|pid| node.of_process(pid));
+    }
     Ok(Holders {
         host: target.copies(&host).into_iter().map(|(line, reason)| Held::of(line, reason)).collect(),
         path,
@@ -107,17 +112,20 @@ fn holder(namespace: &Namespace, target: &Target) -> Option<Holder> {
     let table = namespace.table().ok()?;
     let lines = lines(&table);
     let tree = Tree::of(&lines);
-    let mut mounts: Vec<Held> = target.copies(&tree).into_iter().map(|(line, reason)| Held::of(line, reason)).collect();
-    if mounts.is_empty() {
-        return None;
-    }
-    let ids: Vec<u32> = mounts.iter().map(|held| held.id).collect();
-    for file in open_files::of_mounts(namespace.inode, &ids) {
-        if let Some(held) = mounts.iter_mut().find(|held| held.id == file.mount_id) {
+    let mounts: Vec<Held> = target.copies(&tree).into_iter().map(|(line, reason)| Held::of(line, reason)).collect();
+    (!mounts.is_empty()).then_some(Holder { namespace: namespace.inode, pid: namespace.pid, workload: None, mounts })
+}
+
+/// One pass over all processes; a mount's id is that of no other mount of the node.
+fn add_open_files(holders: &mut [Holder]) {
+    let ids = holders.iter().map(|holder| (holder.namespace, holder.mounts.iter().map(|held| held.id).collect()));
+    let open = open_files::of_namespaces(&ids.collect());
+    for file in open {
+        let held = holders.iter_mut().flat_map(|holder| &mut holder.mounts).find(|held| held.id == file.mount_id);
+        if let Some(held) = held {
             held.open.push(file);
         }
     }
-    Some(Holder { namespace: namespace.inode, pid: namespace.pid, workload: namespace.pid.map(workload::of_process), mounts })
 }
 
 impl Held {

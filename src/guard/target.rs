@@ -36,7 +36,7 @@ pub fn of_path(path: &Path, host: &Tree<'_, '_>) -> anyhow::Result<Wanted> {
     match resolved {
         Resolved::Device(device, name) => Ok(Wanted { target: Target::of_device(device, name), path: path.to_owned(), is_device: true }),
         Resolved::Path(path) => Ok(Wanted { target: Target::of_path(host, &path), path, is_device: false }),
-        Resolved::Other(path) => bail!("look for holders of {}: ENOTBLK; name a directory, a file or a block device", path.display()),
+        Resolved::Other(path) => bail!("look at {}: ENOTBLK; name a directory, a file or a block device", path.display()),
     }
 }
 
