@@ -1,14 +1,21 @@
 //! The operator's commands, reached by the word `guard` in first place: no runtime has such a command. clap lives here and nowhere else.
 
+mod audit;
 mod child;
 mod config;
 mod configure;
 mod doctor;
 mod engine;
+mod heal;
+mod holders;
+mod manual;
 pub mod plan;
+mod progress;
+mod release;
 mod restore_plan;
+mod target;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::{OsStr, c_int};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -56,6 +63,33 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show who holds a mount: every mount namespace with a copy of it, before or after the host unmounted it.
+    ///
+    /// Exit status: 0 nobody but the host, 2 somebody, 1 error.
+    Holders(holders::Arguments),
+    /// Compare all running containers with the protected roots: which binds pin mounts, and which rslave has no effect.
+    ///
+    /// Exit status: 0 clean, 2 pins found, 1 error.
+    Audit {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make the private copies of host mounts in running containers slaves of the host's mounts, without a restart.
+    ///
+    /// Exit status: 0 done (or nothing to do), 2 with --dry-run: something would be done, 1 something could not be done.
+    Heal(heal::Arguments),
+    /// Detach the stale copies of a mount inside the namespaces that hold them; never on the host.
+    ///
+    /// Exit status: 0 released (or nobody held it), 2 with --dry-run: something would be done, 1 something could not be done.
+    Release(release::Arguments),
+    /// Print the man page, for runc-guard-guard(8).
+    Man,
+    /// Print completions for a shell.
+    Completions {
+        /// bash, zsh, fish, elvish or powershell.
+        shell: clap_complete::Shell,
+    },
 }
 
 /// Runs one command; `argv` is that of the whole program.
@@ -66,6 +100,12 @@ pub fn run(argv: &[&[u8]]) -> c_int {
         Ok(Cli { command: Command::Config { json } }) => config::run(json),
         Ok(Cli { command: Command::Configure(arguments) }) => configure::run(&arguments),
         Ok(Cli { command: Command::Doctor { json } }) => doctor::run(json),
+        Ok(Cli { command: Command::Holders(arguments) }) => holders::run(&arguments),
+        Ok(Cli { command: Command::Audit { json } }) => audit::run(json),
+        Ok(Cli { command: Command::Heal(arguments) }) => heal::run(&arguments),
+        Ok(Cli { command: Command::Release(arguments) }) => release::run(&arguments),
+        Ok(Cli { command: Command::Man }) => manual::man(&Cli::command()),
+        Ok(Cli { command: Command::Completions { shell } }) => Ok(manual::completions(&Cli::command(), shell)),
         Err(help_or_usage) => {
             let _ = help_or_usage.print();
             return if help_or_usage.use_stderr() { FAILED } else { IDLE };

@@ -152,7 +152,7 @@ fn has_mounts_below<'t>(facts: &FileFacts, path: &Path, table: &impl Fn() -> &'t
 
 /// Default roots count when they exist; roots that an operator named also when they do not, by their text. `resolved` is any resolved path: a
 /// root that is above it by text, or is it, needs no look-up, because no part of a resolved path is a symlink.
-fn protected_roots(config: &Config, resolved: &Path) -> Vec<Root> {
+pub fn protected_roots(config: &Config, resolved: &Path) -> Vec<Root> {
     let existing = |path: &Path| {
         if resolved.starts_with(path) {
             return Some(path.components().collect());

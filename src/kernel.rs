@@ -1,5 +1,7 @@
 //! The system calls that no crate here wraps. Together with `main.rs` the only place with `unsafe`.
 
+pub mod mount_groups;
+pub mod mount_namespaces;
 pub mod probe;
 
 use nix::errno::Errno;

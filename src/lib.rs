@@ -13,20 +13,25 @@
 #![deny(unsafe_code)]
 
 pub mod apply;
+pub mod audit;
 pub mod bundle;
 pub mod config;
 pub mod container_path;
+pub mod copies;
 pub mod criu_image;
 pub mod deadline;
 pub mod guard;
 pub mod host;
 pub mod image_files;
+pub mod in_namespace;
 pub mod invocation;
 #[allow(unsafe_code)]
 pub mod kernel;
 pub mod mountinfo;
 pub mod mountpoint;
+pub mod namespaces;
 pub mod notices;
+pub mod open_files;
 pub mod paths;
 pub mod plan;
 pub mod prepare;
@@ -38,6 +43,7 @@ pub mod runtime;
 pub mod settings_files;
 pub mod spec;
 pub mod sysctl;
+pub mod workload;
 
 use invocation::{Flavour, LogTarget};
 use kernel::RawArgs;

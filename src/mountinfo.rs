@@ -1,5 +1,7 @@
 //! The text of `/proc/self/mountinfo` (proc_pid_mountinfo(5)) as entries, and what one can learn from it about a path.
 
+pub mod line;
+
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
