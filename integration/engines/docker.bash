@@ -108,7 +108,8 @@ same_both_ways() {                                       # FUNCTION
     local via bare
     for via in bare guard; do
         ANSWER=$("$1" "$via" 2>"$NODE/stderr" && echo "status 0" || echo "status $?")
-        ANSWER=$(cat "$NODE/stderr"; echo "$ANSWER")
+        # Whether a machine forwards packets is none of our business.
+        ANSWER=$(grep -v '^IPv4 forwarding is disabled' "$NODE/stderr"; echo "$ANSWER")
         docker rm --force --volumes box >/dev/null 2>&1 || true
         [[ $via == guard ]] || bare=$ANSWER
     done

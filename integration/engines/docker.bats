@@ -100,7 +100,7 @@ cgroup_of() {                                            # PID CONTROLLER
     echo "/sys/fs/cgroup/$hierarchy$path"
 }
 answers "update: limits of memory, processes and CPU" updated box \
-    "IPv4 forwarding is disabled. Networking will not work." 50331648 20 300 "status 0"
+    50331648 20 300 "status 0"
 
 named_volume() {
     docker volume create kept

@@ -75,7 +75,8 @@ run_fails() {                                            # OPTION...
     change_default_runtime runc-guard
     # dockerd asks the default runtime for its version.
     assert_contains "docker info" "$(docker info)" "runc version: $version"
-    assert_contains "docker info" "$(docker info)" "Runtimes: crun io.containerd.runc.v2 runc runc-guard"
+    # docker puts them in any order.
+    assert_equal "runtimes" "$(docker info | sed -n 's/^ Runtimes: //p' | tr ' ' '\n' | sort | paste -sd' ')" "crun io.containerd.runc.v2 runc runc-guard"
     assert_equal "its own" "$(docker version --format '{{range .Server.Components}}{{.Name}} {{.Version}}{{"\n"}}{{end}}' | grep '^runc-guard')" \
         "runc-guard $version"
     docker run --name box --network none busybox true
