@@ -29,7 +29,7 @@ a_private_bind_pins() {                                  # RUNTIME [ADD-USER-NAM
     assert_equal "after the umount" "$FINDINGS" "/host private - /host/volume=private!"
     write_guard_settings "$1"
     assert_contains "in words" "$(RUNC_GUARD_CONFIG=$NODE/guard-runc.toml "$GUARD" guard audit || true)" \
-        "1 mounts that the host's umount does not reach, 1 of them pinned right now"
+        "1 container, 1 mount that the host's umount does not reach, 1 pinned right now"
 }
 test_with_each_runtime "a private bind pins" a_private_bind_pins
 test_with_each_runtime "a private bind pins, user namespace" a_private_bind_pins add_user_namespace

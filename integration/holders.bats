@@ -135,7 +135,7 @@ has_own_mounts() { [[ $(readlink "/proc/$1/ns/mnt") != "$(readlink /proc/self/ns
 
 @test "what is no mount, no device, or not there" {
     run "$GUARD" guard holders /nonexistent
-    assert_equal "not there" "$status|${lines[*]:0:2}" "0|the host has nothing mounted at /nonexistent nobody else holds it"
+    assert_equal "not there" "$status|${lines[*]:0:2}" "0|/nonexistent: the host has nothing mounted there nobody else holds it"
     run "$GUARD" guard holders /dev/null
     assert_equal "character device" "$status" 1
     assert_contains "character device" "$output" "ENOTBLK"

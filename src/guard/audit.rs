@@ -102,12 +102,11 @@ impl Report {
             container.write_text(&mut text);
         }
         let pinned_now = self.pins().filter(|pin| pin.gone).count();
-        let containers = self.containers.len();
+        let counted = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+        let containers = counted(self.containers.len(), "container");
         let _ = match self.pins().count() {
-            0 => writeln!(text, "{containers} containers: no pins"),
-            pins => {
-                writeln!(text, "{containers} containers: {pins} mounts that the host's umount does not reach, {pinned_now} of them pinned right now")
-            }
+            0 => writeln!(text, "{containers}, no pins"),
+            pins => writeln!(text, "{containers}, {} that the host's umount does not reach, {pinned_now} pinned right now", counted(pins, "mount")),
         };
         text
     }

@@ -33,6 +33,8 @@ pub struct Arguments {
 #[derive(Serialize)]
 pub struct Holders {
     path: PathBuf,
+    /// What was asked for is a block device.
+    is_device: bool,
     /// Where the host itself has it mounted.
     host: Vec<Held>,
     #[serde(rename = "holders")]
@@ -86,7 +88,7 @@ fn look(path: &Path, found: &Found) -> anyhow::Result<Holders> {
     let ours = std::fs::read("/proc/thread-self/mountinfo").context("read /proc/thread-self/mountinfo")?;
     let ours = lines(&ours);
     let host = Tree::of(&ours);
-    let Wanted { path, target, .. } = target::of_path(path, &host)?;
+    let Wanted { path, target, is_device } = target::of_path(path, &host)?;
     let mut progress = Progress::of("reading", found.namespaces.len());
     let mut others = Vec::new();
     for (index, namespace) in found.namespaces.iter().enumerate().filter(|(_, namespace)| !namespace.is_ours) {
@@ -101,6 +103,7 @@ fn look(path: &Path, found: &Found) -> anyhow::Result<Holders> {
     Ok(Holders {
         host: target.copies(&host).into_iter().map(|(line, reason)| Held::of(line, reason)).collect(),
         path,
+        is_device,
         others,
         unlisted: found.unlisted.map(|errno| format!("{errno:?}")),
         unreadable: found.unreadable,
@@ -161,7 +164,8 @@ impl Holders {
             let _ = writeln!(text, "the host has it mounted at {}: {} {} ({})", shown(&held.path), held.fs_type, one_line(&held.source), held.device);
         }
         if self.host.is_empty() {
-            let _ = writeln!(text, "the host has nothing mounted at {}", shown(&self.path));
+            let what = if self.is_device { "nothing of this device mounted" } else { "nothing mounted there" };
+            let _ = writeln!(text, "{}: the host has {what}", shown(&self.path));
         }
         for holder in &self.others {
             holder.write_text(&mut text);
