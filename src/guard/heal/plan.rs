@@ -122,12 +122,20 @@ impl<'t, 'a, 'h> Comparison<'t, 'a, 'h> {
                 let why = "it is shared, but with no mount of the host, so no unmount of the host reaches it; start the container again with rslave";
                 Verdict::Impossible(why.to_owned())
             }
+            // As automounts are on any node; nothing that matters is below it.
+            (Propagation::Private | Propagation::Unbindable, Some(_)) if self.is_covered(line) && self.relations(line).is_empty() => {
+                Verdict::Keep("another mount covers it, so no path leads to it; it overlaps no protected root")
+            }
             (Propagation::Private | Propagation::Unbindable, Some(group)) => Verdict::Heal { group },
             (Propagation::Private | Propagation::Unbindable, None) => {
                 let path = counterpart.line.path().display();
                 Verdict::Impossible(format!("the host's mount {path} is not shared, so it has no slaves; mount --make-shared it and heal again"))
             }
         }
+    }
+
+    fn is_covered(&self, line: &Line<'_>) -> bool {
+        self.tree.holder(line.path()).is_some_and(|seen| seen.id != line.id)
     }
 
     fn is_known_group(&self, line: &Line<'_>) -> bool {

@@ -55,6 +55,15 @@ fn copies_become_slaves_parents_first_and_nothing_else_is_spoken_of() {
 }
 
 #[test]
+fn what_another_mount_covers_is_left_unless_it_matters() {
+    let covered = format!("{WHOLE_HOST}97 96 0:20 / /host/proc rw - proc proc rw\n");
+    let found = short(&verdicts(&covered));
+    assert_eq!(found, "/host=1 /host/var/lib/engine/vol=3 /host/var/lib/engine/vol/inner=4 /host/proc keep /host/proc=2");
+    let in_a_root = format!("{WHOLE_HOST}97 94 8:3 / /host/var/lib/engine/vol rw - ext4 /dev/sda3 rw\n");
+    assert!(short(&verdicts(&in_a_root)).contains("/host/var/lib/engine/vol=3"), "its path is tried, and that it leads elsewhere is told");
+}
+
+#[test]
 fn other_binds_are_healed_on_demand() {
     let container = "93 90 8:3 /data /data rw - ext4 /dev/sda3 rw\n";
     assert_eq!(short(&verdicts(container)), "");
