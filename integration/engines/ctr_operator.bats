@@ -1,0 +1,38 @@
+#!/usr/bin/env bats
+# The operator's commands for containers that containerd started without the guard.
+# shellcheck disable=SC2016  # $names in jq programs
+
+load ctr
+
+setup_file() { start_containerd_with_image; }
+teardown_file() { stop_containerd; }
+
+start_pinning_container() {                              # RUNTIME NAME
+    attach_volume "$NODE/tree/volume-$2"
+    run_container bare "$1" --detach --null-io --mount "type=bind,src=$NODE/tree,dst=/host,options=rbind:rprivate:rw" -- "$2" sleep 1000
+}
+
+# "ENGINE ID PATH" of each private copy: the healed container has slaves of all volumes.
+holders() {
+    runc-guard guard holders --json "$1" |
+        jq -r '.holders[] | "\(.workload.engine) \(.workload.id)" as $who | .mounts[] | select(.propagation == "private") | "\($who) \(.path)"'
+}
+
+# The control is the container that is not healed; what it then pins is found and released.
+found_healed_and_released() {                            # RUNTIME
+    local way
+    write_guard_settings "$1"
+    for way in healed control; do
+        start_pinning_container "$1" "$way"
+        assert_equal "$way: holders" "$(holders "$VOLUME")" "containerd $way /host/volume-$way"
+        [[ $way == control ]] || runc-guard guard heal "$way"
+        detach_volume "$way"
+        assert_equal "$way" "$RESULT" "$([[ $way == healed ]] && echo released || echo pinned)"
+    done
+    assert_equal "holders by device" "$(holders "$VOLUME_DEVICE")" "containerd control /host/volume-control"
+    runc-guard guard release --container control "$VOLUME"
+    device_is_free "$VOLUME_DEVICE" || fail "the device is not free"
+    assert_equal "nobody holds it" "$(holders "$VOLUME_DEVICE")" ""
+    assert_equal "running" "$(ctr task list | awk '$3 == "RUNNING"' | wc -l)" 2
+}
+test_with_each_runtime "holders, heal and release know containerd's containers" found_healed_and_released
