@@ -3,9 +3,12 @@
 # Containers that pin, because they were started without the guard, and the operator's commands against them.
 
 # Where the operator's commands look for the states of containers, they find those of this test.
-show_containers() { ln -sfn "$NODE/state/$1" "/run/$1"; }                  # RUNTIME
+show_containers() {                                      # RUNTIME
+    rm -rf "/run/${1:?}"                                 # a folder, if some runtime was called without --root before
+    ln -sn "$NODE/state/$1" "/run/$1"
+}
 
-teardown_file() { rm -f /run/runc /run/crun; }
+teardown_file() { rm -rf /run/runc /run/crun; }
 
 # A container of the bundle as it stands. Sets PID.
 start_shown_container() {                                # RUNTIME
