@@ -68,5 +68,5 @@ fn what_cannot_be_understood_is_an_error() {
     let file = node.path().join("daemon.json");
     fs::write(&file, "{").unwrap();
     let error = use_in(Engine::Docker, Some(&file), Path::new("/bin/true")).unwrap_err();
-    assert!(format!("{error:#}").contains("daemon.json: line 1"), "{error:#}");
+    assert!(format!("{error:#}").contains("daemon.json (it is left as it is): line 1"), "{error:#}");
 }
