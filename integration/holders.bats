@@ -133,6 +133,21 @@ has_own_mounts() { [[ $(readlink "/proc/$1/ns/mnt") != "$(readlink /proc/self/ns
     [[ $output != *$'\e'* ]] || fail "an escape sequence reached the terminal"
 }
 
+@test "names that are no UTF-8 leave the JSON whole" {
+    local name=$'\xff'
+    mkdir "$ROOT/$name"
+    mount -t tmpfs hostile "$ROOT/$name"
+    make_bundle pinning
+    add_bind "$ROOT" rbind,rprivate
+    start_shown_container runc
+    look_for_holders "$ROOT/$name"
+    umount "$ROOT/$name"
+    assert_equal "holders" "$STATUS|$HOLDERS" "2|container:$(id_of_bundle) private /host/"$'\xef\xbf\xbd'
+    write_guard_settings runc
+    run env RUNC_GUARD_CONFIG="$NODE/guard-runc.toml" "$GUARD" guard audit --json
+    assert_equal "audit" "$status|$(jq -r '.containers[].findings[].pinned[].path' <<<"$output")" "2|/host/"$'\xef\xbf\xbd'
+}
+
 @test "what is no mount, no device, or not there" {
     run "$GUARD" guard holders /nonexistent
     assert_equal "not there" "$status|${lines[*]:0:2}" "0|/nonexistent: the host has nothing mounted there nobody else holds it"

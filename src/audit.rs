@@ -3,11 +3,10 @@
 //! The kernel's rule behind it (mount_namespaces(7)): an unmount reaches the peers and slaves of the *parent* of the unmounted mount. So a copy goes
 //! with the host's unmount if its parent, in the container, receives from the host.
 
-use crate::mountinfo::line::{Line, Propagation, Tree};
-use crate::mountinfo::{Device, Place};
-use crate::paths;
+use crate::mountinfo::Place;
+use crate::mountinfo::line::{ByDevice, Line, Propagation, Tree};
+use crate::paths::{self, lossy};
 use serde::Serialize;
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// The host's side: its mounts, and the protected roots as the kernel spells them.
@@ -15,7 +14,7 @@ pub struct Host<'t, 'a> {
     tree: Tree<'t, 'a>,
     roots: &'t [PathBuf],
     /// Containers have many mounts, and each is looked for here.
-    by_device: HashMap<Device, Vec<usize>>,
+    by_device: ByDevice<'t, 'a>,
 }
 
 /// What config.json says of one bind.
@@ -41,8 +40,11 @@ pub struct Meaning {
 /// A bind of a running container that overlaps a protected root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
+    #[serde(serialize_with = "lossy")]
     pub destination: PathBuf,
+    #[serde(serialize_with = "lossy")]
     pub source: PathBuf,
+    #[serde(serialize_with = "lossy")]
     pub root: PathBuf,
     pub propagation: Propagation,
     /// rslave was meant, and the bind is private: why.
@@ -54,6 +56,7 @@ pub struct Finding {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Pin {
     /// As the container sees it.
+    #[serde(serialize_with = "lossy")]
     pub path: PathBuf,
     pub device: String,
     /// The host has it no longer: it is pinned right now. Otherwise it will be, when the host unmounts it.
@@ -102,32 +105,24 @@ impl Trap {
 impl<'t, 'a> Host<'t, 'a> {
     #[must_use]
     pub fn of(tree: Tree<'t, 'a>, roots: &'t [PathBuf]) -> Host<'t, 'a> {
-        let mut by_device: HashMap<Device, Vec<usize>> = HashMap::new();
-        for (index, line) in tree.lines.iter().enumerate() {
-            by_device.entry(line.device).or_default().push(index);
-        }
-        Host { tree, roots, by_device }
-    }
-
-    fn on_device(&self, device: Device) -> impl Iterator<Item = &Line<'a>> {
-        self.by_device.get(&device).into_iter().flatten().map(|index| &self.tree.lines[*index])
+        Host { by_device: ByDevice::of(tree.lines), tree, roots }
     }
 
     /// Every path of the host that leads to a place.
     fn paths_of(&self, place: &Place) -> Vec<PathBuf> {
-        let path_of = |line: &Line<'_>| Some(line.path().join(place.path.strip_prefix(root_of(line)).ok()?));
+        let path_of = |line: &Line<'_>| Some(line.path().join(place.path.strip_prefix(line.root()).ok()?));
         // `join` of an empty rest would end the path in a slash.
-        self.on_device(place.device).filter_map(path_of).map(|path| path.components().collect()).collect()
+        self.by_device.on(place.device).filter_map(path_of).map(|path| path.components().collect()).collect()
     }
 
     /// Whether the host sees the mount's files somewhere.
     fn shows(&self, line: &Line<'_>) -> bool {
-        self.on_device(line.device).any(|host| root_of(line).starts_with(root_of(host)))
+        self.by_device.showing(line).next().is_some()
     }
 
     /// Whether the host has the mount itself, or a peer of it.
     fn has(&self, line: &Line<'_>) -> bool {
-        self.on_device(line.device).any(|host| host.fs_root == line.fs_root)
+        self.by_device.on(line.device).any(|host| host.fs_root == line.fs_root)
     }
 
     fn overlapped_root(&self, path: &Path) -> Option<&PathBuf> {
@@ -151,7 +146,7 @@ fn finding(host: &Host<'_, '_>, container: &Tree<'_, '_>, meaning: &Meaning, top
         return None;
     }
     let intent = meaning.binds.iter().rfind(|bind| bind.destination == top.path());
-    let mut sources = host.paths_of(&Place { device: top.device, path: root_of(top).to_owned() });
+    let mut sources = host.paths_of(&Place { device: top.device, path: top.root().to_owned() });
     sources.extend(intent.map(|intent| intent.source.clone()));
     let (source, root) = sources.iter().find_map(|source| Some((source, host.overlapped_root(source)?)))?;
     let pinned = pins(host, container, top, intent.is_some());
@@ -179,7 +174,7 @@ fn pins(host: &Host<'_, '_>, container: &Tree<'_, '_>, top: &Line<'_>, is_bind: 
     let below = container.on_or_below(top).filter(|line| line.id != top.id);
     let mut pins: Vec<Pin> = below.filter_map(|line| pin(host, container, line)).collect();
     // Not in the host's table at all, although the host was its source.
-    if is_bind && host.on_device(top.device).next().is_none() {
+    if is_bind && host.by_device.on(top.device).next().is_none() {
         pins.insert(0, Pin::of(top, true, Cause::SourceIsMountpoint));
     }
     pins
@@ -222,11 +217,6 @@ fn trap(host: &Host<'_, '_>, meaning: &Meaning, intent: &Intent) -> Trap {
     } else {
         Trap::Unknown
     }
-}
-
-fn root_of<'a>(line: &'a Line<'_>) -> &'a Path {
-    use std::os::unix::ffi::OsStrExt;
-    Path::new(std::ffi::OsStr::from_bytes(&line.fs_root))
 }
 
 #[cfg(test)]

@@ -2,8 +2,6 @@
 
 use crate::mountinfo::line::{Line, Tree};
 use crate::mountinfo::{Device, Place};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// What somebody wants to get rid of.
@@ -39,18 +37,18 @@ impl Target {
     pub fn of_path(host: &Tree<'_, '_>, path: &Path) -> Target {
         let Some(holder) = host.holder(path) else { return Target::default() };
         if holder.path() == path {
-            let part = Place { device: holder.device, path: as_path(&holder.fs_root) };
+            let part = Place { device: holder.device, path: holder.root().to_owned() };
             let bottom = std::iter::successors(Some(holder), |line| host.parent(line).filter(|parent| parent.path() == path)).last();
             return Target { parts: vec![part], device_paths: Vec::new(), mountpoint: bottom.and_then(|line| host.place_of_mountpoint(line)) };
         }
         let rest = path.strip_prefix(holder.path()).unwrap_or(Path::new(""));
-        let place = Place { device: holder.device, path: as_path(&holder.fs_root).join(rest) };
+        let place = Place { device: holder.device, path: holder.root().join(rest) };
         Target { parts: Vec::new(), device_paths: Vec::new(), mountpoint: Some(place) }
     }
 
     #[must_use]
     pub fn reason(&self, tree: &Tree<'_, '_>, line: &Line<'_>) -> Option<Reason> {
-        let is_part = |part: &Place| part.device == line.device && as_path(&line.fs_root).starts_with(&part.path);
+        let is_part = |part: &Place| part.device == line.device && line.root().starts_with(&part.path);
         let is_source = |path: &PathBuf| path.as_os_str().as_encoded_bytes() == &*line.source;
         if self.parts.iter().any(is_part) || self.device_paths.iter().any(is_source) {
             return Some(Reason::SameFileSystem);
@@ -66,10 +64,6 @@ impl Target {
     pub fn copies<'t, 'a>(&self, tree: &Tree<'t, 'a>) -> Vec<(&'t Line<'a>, Reason)> {
         tree.lines.iter().filter_map(|line| Some((line, self.reason(tree, line)?))).collect()
     }
-}
-
-fn as_path(bytes: &[u8]) -> PathBuf {
-    PathBuf::from(OsStr::from_bytes(bytes))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 mod process;
 
 use crate::deadline;
+use crate::paths::lossy;
 use crate::workload::process as workload_process;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -37,11 +38,6 @@ pub struct OpenFile {
     pub path: PathBuf,
     /// The mount, by its id in mountinfo.
     pub mount_id: u32,
-}
-
-/// A path is any bytes, JSON is not: a foreign path must not make a whole report unwritable.
-fn lossy<S: serde::Serializer>(path: &std::path::Path, serializer: S) -> Result<S::Ok, S::Error> {
-    path.to_string_lossy().serialize(serializer)
 }
 
 /// The uses of the mounts `mount_ids` by all processes whose mount namespace has the inode `namespace`.

@@ -45,6 +45,14 @@ pub fn lexical(base: &Path, path: &Path) -> PathBuf {
     clean
 }
 
+/// For `serialize_with`. A path is any bytes, JSON is not: a path that others made must not make a whole report unwritable.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn lossy<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,6 +10,7 @@ mod naming;
 pub(crate) mod process;
 mod state;
 
+use crate::paths::lossy;
 use folders::{Root, StateFolder};
 use serde::{Serialize, Serializer};
 use std::cell::{OnceCell, RefCell};
@@ -27,15 +28,15 @@ pub struct Workload {
     /// `containerd`, `cri-o`, `podman`, `docker`, `buildah`, `buildkit`, `lxc`, or the runtime of a container that no engine made.
     pub engine: Option<String>,
     /// Where its config.json is, if that is known.
-    #[serde(serialize_with = "lossy")]
+    #[serde(serialize_with = "lossy_option")]
     pub bundle: Option<PathBuf>,
     /// The program's name (`comm`).
     pub command: String,
 }
 
-/// A path is any bytes, JSON is not: a foreign path must not make a whole report unwritable.
+/// As [`lossy`], where there may be none.
 #[allow(clippy::ref_option)] // serde hands the field over
-fn lossy<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+fn lossy_option<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
     path.as_deref().map(Path::to_string_lossy).serialize(serializer)
 }
 
@@ -59,12 +60,8 @@ pub struct Container {
     /// `runc` or `crun`: whose state it is, whatever program wrote it.
     pub runtime: String,
     /// The runtime's folder of it: the root (`--root`) and the id.
-    #[serde(serialize_with = "lossy_path")]
+    #[serde(serialize_with = "lossy")]
     pub state: PathBuf,
-}
-
-fn lossy_path<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    path.to_string_lossy().serialize(serializer)
 }
 
 /// Who `pid` is, by its cgroup and the state folders of runtimes and engines. May read the states of all containers: for more than one process ask

@@ -23,7 +23,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
 
-pub(super) use counterpart::{Host, bytes_path};
+pub(super) use counterpart::Host;
 
 /// For one container. A copy of a mount whose file server is dead must not hold up the others.
 pub(super) const LIMIT: Duration = Duration::from_secs(10);

@@ -7,6 +7,7 @@ use crate::copies::{Reason, Target};
 use crate::mountinfo::line::{Line, Propagation, Tree, lines};
 use crate::namespaces::{self, Found, Namespace};
 use crate::open_files::{self, OpenFile};
+use crate::paths::lossy;
 use crate::report::one_line;
 use crate::workload::{self, Workload};
 use anyhow::Context;
@@ -32,6 +33,7 @@ pub struct Arguments {
 /// Everything that holds what was asked for.
 #[derive(Serialize)]
 pub struct Holders {
+    #[serde(serialize_with = "lossy")]
     path: PathBuf,
     /// What was asked for is a block device.
     is_device: bool,
@@ -60,6 +62,7 @@ pub struct Holder {
 #[derive(Serialize)]
 pub struct Held {
     /// As its namespace sees it.
+    #[serde(serialize_with = "lossy")]
     path: PathBuf,
     device: String,
     fs_type: String,

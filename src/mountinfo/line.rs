@@ -49,6 +49,12 @@ impl Line<'_> {
         }
     }
 
+    /// The directory of the file system that is mounted.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        as_path(&self.fs_root)
+    }
+
     #[must_use]
     pub fn path(&self) -> &Path {
         as_path(&self.mountpoint)
@@ -133,6 +139,30 @@ impl<'t, 'a> Tree<'t, 'a> {
         let holds = |line: &&Line<'_>| below(path, &line.mountpoint).is_some();
         // Of several on one mountpoint, the last covers the others.
         self.lines.iter().filter(holds).max_by_key(|line| line.mountpoint.len())
+    }
+}
+
+/// The mounts of a namespace by their file systems, for looking up many.
+pub struct ByDevice<'t, 'a>(HashMap<Device, Vec<&'t Line<'a>>>);
+
+impl<'t, 'a> ByDevice<'t, 'a> {
+    #[must_use]
+    pub fn of(lines: &'t [Line<'a>]) -> ByDevice<'t, 'a> {
+        let mut by_device: HashMap<Device, Vec<&'t Line<'a>>> = HashMap::new();
+        for line in lines {
+            by_device.entry(line.device).or_default().push(line);
+        }
+        ByDevice(by_device)
+    }
+
+    /// In the order of the table.
+    pub fn on(&self, device: Device) -> impl Iterator<Item = &'t Line<'a>> {
+        self.0.get(&device).into_iter().flatten().copied()
+    }
+
+    /// The mounts that show all that `line` shows.
+    pub fn showing(&self, line: &Line<'_>) -> impl Iterator<Item = &'t Line<'a>> {
+        self.on(line.device).filter(|other| line.root().starts_with(other.root()))
     }
 }
 

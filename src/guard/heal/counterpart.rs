@@ -1,19 +1,16 @@
 //! Which mount of the host a container's mount is a copy of. Several may show the same files; unmounts reach a copy only from the peer group that
 //! it belongs to, so it must be the one below which the host mounts and unmounts what the container has copies of.
 
-use crate::mountinfo::line::{Line, Tree};
+use crate::mountinfo::line::{ByDevice, Line, Tree};
 use crate::mountinfo::{Device, Place};
 use crate::paths;
 use std::cmp::Reverse;
-use std::collections::HashMap;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// The host's mounts, ready to be compared with a container's.
 pub struct Host<'t, 'a> {
     pub tree: Tree<'t, 'a>,
-    by_device: HashMap<Device, Vec<&'t Line<'a>>>,
+    by_device: ByDevice<'t, 'a>,
     /// The protected roots.
     roots: Vec<PathBuf>,
 }
@@ -27,17 +24,12 @@ pub struct Counterpart<'t, 'a> {
 
 impl<'t, 'a> Host<'t, 'a> {
     pub fn of(lines: &'t [Line<'a>], roots: Vec<PathBuf>) -> Host<'t, 'a> {
-        let mut by_device: HashMap<Device, Vec<&'t Line<'a>>> = HashMap::new();
-        for line in lines {
-            by_device.entry(line.device).or_default().push(line);
-        }
-        Host { tree: Tree::of(lines), by_device, roots }
+        Host { tree: Tree::of(lines), by_device: ByDevice::of(lines), roots }
     }
 
     /// The mounts that show all that `line` shows.
     pub fn showing(&self, line: &Line<'_>) -> impl Iterator<Item = &'t Line<'a>> {
-        let of_device = self.by_device.get(&line.device).map(Vec::as_slice).unwrap_or_default();
-        of_device.iter().copied().filter(|host| bytes_path(&line.fs_root).starts_with(bytes_path(&host.fs_root)))
+        self.by_device.showing(line)
     }
 
     /// The mounts from which `line` can get its master: those of one peer group that show what it shows.
@@ -47,9 +39,8 @@ impl<'t, 'a> Host<'t, 'a> {
 
     /// What is mounted on a mount of the host, for the choice between two.
     fn has_child(&self, host: &Line<'_>, child: &Child) -> bool {
-        let of_device = self.by_device.get(&child.device).map(Vec::as_slice).unwrap_or_default();
-        let is_there = |line: &&&Line<'_>| line.parent == host.id && self.tree.place_of_mountpoint(line).as_ref() == Some(&child.place);
-        of_device.iter().any(|line| is_there(&line))
+        let is_there = |line: &Line<'_>| line.parent == host.id && self.tree.place_of_mountpoint(line).as_ref() == Some(&child.place);
+        self.by_device.on(child.device).any(is_there)
     }
 
     /// The choice, from the strongest reason to the weakest: it is mounted in the same place; the same things are mounted on it; one can see
@@ -78,7 +69,7 @@ impl<'t, 'a> Host<'t, 'a> {
 
 /// Where one sees through `host`, which shows it all, what `line` shows.
 pub fn path_through(host: &Line<'_>, line: &Line<'_>) -> PathBuf {
-    let below = bytes_path(&line.fs_root).strip_prefix(bytes_path(&host.fs_root)).unwrap_or(Path::new(""));
+    let below = line.root().strip_prefix(host.root()).unwrap_or(Path::new(""));
     if below.as_os_str().is_empty() { host.path().to_owned() } else { host.path().join(below) }
 }
 
@@ -90,9 +81,4 @@ struct Child {
 fn children(tree: &Tree<'_, '_>, line: &Line<'_>) -> Vec<Child> {
     let of_line = tree.lines.iter().filter(|child| child.parent == line.id && child.id != line.id);
     of_line.filter_map(|child| Some(Child { device: child.device, place: tree.place_of_mountpoint(child)? })).collect()
-}
-
-/// A field of a mount table as a path.
-pub fn bytes_path(bytes: &[u8]) -> &Path {
-    Path::new(OsStr::from_bytes(bytes))
 }

@@ -1,6 +1,6 @@
 //! What is to be done with each mount of a container: pure, from the two mount tables.
 
-use super::counterpart::{Counterpart, Host, bytes_path, path_through};
+use super::counterpart::{Counterpart, Host, path_through};
 use crate::host::Root;
 use crate::mountinfo::Place;
 use crate::mountinfo::line::{Line, Propagation, Tree};
@@ -65,7 +65,7 @@ impl<'t, 'a, 'h> Comparison<'t, 'a, 'h> {
         for root in &mut wish.roots {
             root.place = host.tree.holder(&root.path).and_then(|holder| {
                 let rest = root.path.strip_prefix(holder.path()).ok()?;
-                Some(Place { device: holder.device, path: bytes_path(&holder.fs_root).join(rest) })
+                Some(Place { device: holder.device, path: holder.root().join(rest) })
             });
         }
         Comparison { host, tree: Tree::of(lines), wish }
@@ -147,7 +147,7 @@ impl<'t, 'a, 'h> Comparison<'t, 'a, 'h> {
     fn relations(&self, line: &Line<'_>) -> Vec<Relation> {
         let by_identity = |root: &Root| {
             let place = root.place.as_ref().filter(|place| place.device == line.device)?;
-            paths::overlap(bytes_path(&line.fs_root), &place.path)
+            paths::overlap(line.root(), &place.path)
         };
         let ways: Vec<_> = self.host.showing(line).map(|host| path_through(host, line)).collect();
         let by_path = |root: &Root| ways.iter().filter_map(|path| paths::overlap(path, &root.path)).collect::<Vec<_>>();

@@ -1,7 +1,6 @@
 //! Detaches mounts in one namespace, in a child.
 
 use super::plan::{Copy, Doomed};
-use crate::guard::heal::bytes_path;
 use crate::in_namespace::{Journey, Sender};
 use crate::mountinfo::line::{Line, lines};
 use nix::errno::Errno;
@@ -74,6 +73,6 @@ fn detach(journey: &Journey, doomed: &Doomed) -> Result<(), String> {
     }
     journey.detach(mount.as_fd()).map_err(|errno| match errno {
         Errno::EINVAL => "it is locked, because it came into the container's user namespace from the host".to_owned(),
-        errno => format!("detach {}: {errno:?}", bytes_path(path.as_os_str().as_encoded_bytes()).display()),
+        errno => format!("detach {}: {errno:?}", path.display()),
     })
 }

@@ -2,7 +2,6 @@
 //! namespace, locked or not (Linux 3.15). So the directory is removed and made again as it was.
 
 use super::plan::Copy;
-use crate::guard::heal::bytes_path;
 use crate::in_namespace::{Sender, open_without_symlinks};
 use crate::kernel::mount_groups::held;
 use crate::mountinfo::Place;
@@ -57,7 +56,7 @@ pub fn directory(copy: &Copy, released: &[(u64, u32)], host: &Tree<'_, '_>, foun
             if !is_ours_to_take && tree.place_of_mountpoint(line).as_ref() == Some(place) {
                 return Err(format!("{name}, on which it is mounted, is a mountpoint of {who} too, at {}", line.path().display()));
             }
-            if line.device == place.device && bytes_path(&line.fs_root) == place.path {
+            if line.device == place.device && line.root() == place.path {
                 return Err(format!("{name}, on which it is mounted, is mounted elsewhere: by {who} at {}", line.path().display()));
             }
         }
@@ -67,7 +66,7 @@ pub fn directory(copy: &Copy, released: &[(u64, u32)], host: &Tree<'_, '_>, foun
 
 fn path_to(place: &Place, host: &Tree<'_, '_>) -> Option<Directory> {
     host.lines.iter().filter(|line| line.device == place.device).find_map(|line| {
-        let rest = place.path.strip_prefix(bytes_path(&line.fs_root)).ok().filter(|rest| !rest.as_os_str().is_empty())?;
+        let rest = place.path.strip_prefix(line.root()).ok().filter(|rest| !rest.as_os_str().is_empty())?;
         let path = line.path().join(rest);
         let is_seen = host.holder(&path).is_some_and(|holder: &Line<'_>| holder.id == line.id);
         is_seen.then_some(Directory { path, mount: line.id })
