@@ -5,11 +5,6 @@
 load helpers
 load operator
 
-test_with_each_user_namespace() {                        # DESCRIPTION FUNCTION
-    test_with_each_runtime "$1" "$2" -
-    test_with_each_runtime "$1, user namespace" "$2" userns
-}
-
 # Without heal the same umount leaves the device busy.
 heal_frees_the_device() {                                # RUNTIME USERNS
     local way

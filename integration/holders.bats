@@ -121,6 +121,22 @@ test_with_each_runtime "network namespaces by name" network_namespaces_by_name
 }
 has_own_mounts() { [[ $(readlink "/proc/$1/ns/mnt") != "$(readlink /proc/self/ns/mnt)" ]]; }
 
+# As systemd starts a service with PrivateMounts=, and as it names its cgroup.
+@test "a service of systemd with mounts of its own" {
+    local group=/sys/fs/cgroup/pids/system.slice/web-$BATS_SUITE_TEST_NUMBER.service pid
+    attach_volume "$ROOT/volume"
+    mkdir -p "$group"
+    sh -c 'echo $$ >"$1/cgroup.procs"; exec unshare --mount --propagation private sleep 1000' sh "$group" 3>&- &
+    pid=$!
+    wait_until 10 has_own_mounts "$pid"
+    look_for_holders "$VOLUME"
+    assert_equal "holders" "$STATUS|$HOLDERS" "2|service:${group##*/} private $VOLUME"
+    assert_contains "in words" "$("$GUARD" guard holders "$VOLUME" || true)" "service ${group##*/}, pid $pid sleep"
+    kill "$pid"
+    wait "$pid" || true
+    rmdir "$group" "${group%/*}"
+}
+
 @test "hostile names are printed escaped" {
     local name=$'new\nline \e[31mred'
     mkdir "$ROOT/$name"

@@ -18,20 +18,33 @@ start_shown_container() {                                # RUNTIME
 }
 
 # A container that counts, with the protected root at /host as a private copy. Sets PID.
-start_pinning_container() {                              # RUNTIME NAME [userns] [BIND-OPTIONS]
+start_pinning_container() {                              # RUNTIME NAME [USERNS] [BIND-OPTIONS]
     make_bundle "$2"
     # The shell's own loop: nothing is started from the root file system, and every number is one line.
     set_args sh -c 'i=0; while :; do i=$((i + 1)); echo "$i" >/counter; sleep 0.05; done'
     edit_spec '.root.readonly = false'
-    [[ ${3:-} != userns ]] || add_user_namespace
+    case ${3:-} in
+        userns) add_user_namespace ;;
+        shifted) add_user_namespace 100000 ;;
+    esac
     add_bind "$ROOT" "${4:-rbind,rprivate}"
     start_shown_container "$1"
 }
 
+# Register FUNCTION with each runtime, without a user namespace, in one with the node's ids, and in one with ids of its own.
+test_with_each_user_namespace() {                        # DESCRIPTION FUNCTION
+    test_with_each_runtime "$1" "$2" -
+    test_with_each_runtime "$1, user namespace" "$2" userns
+    test_with_each_runtime "$1, user namespace with shifted ids" "$2" shifted
+}
+
 # Mounts that come into a less privileged namespace are locked there, whichever ids it has. A sysfs it may mount only for a network of its own.
-add_user_namespace() {
+add_user_namespace() {                                   # [FIRST-ID]
+    # Its top alone: the files are those of the template. And mktemp's directory is root's alone.
+    chown "${1:-0}:${1:-0}" "$BUNDLE/rootfs"
+    chmod o+x "$BATS_RUN_TMPDIR"
     edit_spec '.linux.namespaces += [{type: "user"}, {type: "network"}] | .linux.uidMappings = $map | .linux.gidMappings = $map' \
-        --argjson map '[{"containerID": 0, "hostID": 0, "size": 65536}]'
+        --argjson map "[{\"containerID\": 0, \"hostID\": ${1:-0}, \"size\": 65536}]"
 }
 
 give_capability_to_mount() {

@@ -61,7 +61,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let wish = Wish { target: &target, only: &only, force: arguments.force, dry_run: arguments.dry_run };
     let mut copies = release_everywhere(&host, &found, &wish);
     if !arguments.dry_run {
-        renew_directories(&mut copies, &host.tree, &found);
+        renew_mountpoints(&mut copies, &host.tree, &found);
     }
     let freedom = if arguments.dry_run { Freedom::default() } else { freedom::look(&path, &target, is_device, &copies) };
     let report = Report { path: path.display().to_string(), copies, freedom, unlisted: found.unlisted.map(|errno| format!("{errno:?}")) };
@@ -155,8 +155,8 @@ fn open(namespace: &Namespace) -> Option<OwnedFd> {
     (file.metadata().ok()?.ino() == namespace.inode).then(|| file.into())
 }
 
-/// What could not be detached inside goes when the directory goes on which it is mounted.
-fn renew_directories(reports: &mut [CopyReport], host: &Tree<'_, '_>, found: &Found) {
+/// What could not be detached inside goes when that goes on which it is mounted.
+fn renew_mountpoints(reports: &mut [CopyReport], host: &Tree<'_, '_>, found: &Found) {
     let released: Vec<(u64, u32)> = reports
         .iter()
         .filter(|report| matches!(report.action, Action::Stuck | Action::Released))
@@ -169,26 +169,25 @@ fn renew_directories(reports: &mut [CopyReport], host: &Tree<'_, '_>, found: &Fo
             report.settle(Action::Released, Some("it went with another copy on the same mountpoint"));
             continue;
         }
-        match renewal::directory(&report.copy, &released, host, found) {
-            Ok(directory) => renew(report, &directory, &why, found),
+        match renewal::mountpoint(&report.copy, &released, host, found) {
+            Ok(mountpoint) => renew(report, &mountpoint, &why, found),
             Err(refusal) => report.settle(Action::Stuck, Some(&format!("{why}; {refusal}"))),
         }
     }
 }
 
-fn renew(report: &mut CopyReport, directory: &renewal::Directory, why: &str, found: &Found) {
-    let answer = in_namespace::in_child(LIMIT, |sender| renewal::renew(directory, sender));
+fn renew(report: &mut CopyReport, mountpoint: &renewal::Mountpoint, why: &str, found: &Found) {
+    let answer = in_namespace::in_child(LIMIT, |sender| renewal::renew(mountpoint, sender));
     let message = match answer {
         Ok(answer) => answer.messages.into_iter().next().unwrap_or_else(|| renewal::Message::Failed(answer.broken.unwrap_or_default())),
         Err(errno) => renewal::Message::Failed(format!("start a child: {errno:?}")),
     };
-    let path = directory.path.display();
-    let done = format!("{why}, so the directory {path} was removed on the host and made again");
+    let path = mountpoint.path.display();
+    let done = format!("{why}, so another like it took the place of {path} on the host");
     match message {
         renewal::Message::Failed(refusal) => report.settle(Action::Stuck, Some(&format!("{why}; {refusal}"))),
         _ if !is_gone(report, found) => report.settle(Action::Stuck, Some(&format!("{done}, without effect"))),
         renewal::Message::Renewed => report.settle(Action::Released, Some(&done)),
-        renewal::Message::Changed(trouble) => report.settle(Action::Released, Some(&format!("{done}; {trouble}; do that by hand"))),
     }
 }
 
