@@ -204,6 +204,28 @@ mod tests {
         (numbers.next().unwrap(), numbers.next().unwrap()) >= (6, 11)
     }
 
+    /// Nobody is in it, and no file leads to it: only the kernel's own list has it.
+    #[test]
+    fn a_namespace_that_only_an_open_file_keeps_is_found() {
+        const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+        let kept = std::thread::spawn(|| {
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_FS | nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
+            File::open("/proc/thread-self/ns/mnt").unwrap()
+        });
+        let kept = kept.join().unwrap();
+        let inode = kept.metadata().unwrap().ino();
+        let found = find().unwrap();
+        let others: Vec<_> = found.namespaces.iter().filter(|namespace| namespace.inode == inode).collect();
+        if let Some(errno) = found.unlisted {
+            let is_first = std::fs::metadata("/proc/self/ns/pid").unwrap().ino() == FIRST_PID_NAMESPACE;
+            assert!(!is_first || !is_new_kernel(), "the kernel's list is there, to root in the first pid namespace: {errno}");
+        } else {
+            let [namespace] = others[..] else { panic!("found {} times", others.len()) };
+            assert_eq!((namespace.pid, namespace.is_ours), (None, false));
+            assert!(lines(&namespace.table().unwrap()).iter().any(|line| line.path() == Path::new("/")));
+        }
+    }
+
     #[test]
     fn names_are_escaped_as_the_kernel_does() {
         let mut line = Vec::new();
