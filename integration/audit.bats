@@ -103,6 +103,23 @@ the_source_is_the_mountpoint() {                         # RUNTIME
 }
 test_with_each_runtime "a source that is itself the mountpoint" the_source_is_the_mountpoint
 
+the_container_mounts_inside() {                          # RUNTIME
+    attach_volume "$ROOT/volume"
+    mkdir "$VOLUME/inside"
+    make_bundle inside
+    add_bind "$ROOT" rbind,rslave
+    set_rootfs_propagation rslave
+    give_capability_to_mount
+    start_shown_container "$1"
+    in_container "$1" mount -t tmpfs own /host/volume/inside
+    audit 0
+    umount "$VOLUME"
+    audit 2
+    assert_equal "findings" "$FINDINGS" "/host slave - /host/volume=mounted-inside!"
+    ! device_is_free "$VOLUME_DEVICE" || fail "it is free"
+}
+test_with_each_runtime "a mount of the container's own keeps a slave's copy" the_container_mounts_inside
+
 @test "no container: nothing" {
     audit 0
     assert_equal "findings" "$FINDINGS" ""
