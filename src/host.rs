@@ -10,6 +10,7 @@ use crate::mountinfo::{self, Device, MountEntry, Place};
 use crate::paths::{self, Relation};
 use crate::prepare::Call;
 use crate::propagation::{self, Bind, Verdict};
+use crate::report::errno_name;
 use crate::spec::{Mount, Spec};
 use crate::sysctl;
 use nix::errno::Errno;
@@ -24,6 +25,8 @@ pub struct HostView {
     pub roots: Vec<Root>,
     /// One entry for each mount of the document; `None` where there is nothing to decide: no bind that could pin, no directory, no source.
     pub sources: Vec<Option<Source>>,
+    /// Binds that could pin, whose source could not be looked at to the end.
+    pub unknown: Vec<Unknown>,
     pub rootfs: Option<Rootfs>,
     /// The sysctl file that exists and reads 0.
     pub sysctl_to_enable: Option<PathBuf>,
@@ -55,6 +58,15 @@ pub struct Source {
     /// Where in their file systems the directory and the mounts that a recursive bind carries along lie; only on devices of a protected root,
     /// and only when the paths alone did not decide.
     pub places: Vec<Place>,
+}
+
+/// A source of which it is not known whether it overlaps a protected root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unknown {
+    /// Of its mount in the document.
+    pub mount: usize,
+    /// Why, as `verb object: ERRNO`.
+    pub why: String,
 }
 
 /// The container's root directory.
@@ -93,10 +105,19 @@ pub fn look(call: &Call, config: &Config, spec: &Spec<'_>) -> HostView {
 fn look_for_pins(view: &mut HostView, call: &Call, config: &Config, spec: &Spec<'_>) {
     let bundle = &call.bundle;
     let (text, table) = (OnceCell::new(), OnceCell::new());
-    let table = || table.get_or_init(|| mountinfo::parse(text.get_or_init(read_mount_table))).as_slice();
+    let read = || text.get_or_init(|| std::fs::read("/proc/self/mountinfo"));
+    // Empty when it cannot be read: then only paths decide.
+    let table = || table.get_or_init(|| mountinfo::parse(read().as_deref().unwrap_or_default())).as_slice();
     let mut undecided = Vec::new();
     for (index, mount) in spec.mounts.iter().enumerate() {
-        let Some(Directory { path, facts }) = directory_source(mount, call.flavour, config, bundle) else { continue };
+        let Directory { path, facts } = match directory_source(mount, call.flavour, config, bundle) {
+            Ok(Some(directory)) => directory,
+            Ok(None) => continue,
+            Err(why) => {
+                view.unknown.push(Unknown { mount: index, why });
+                continue;
+            }
+        };
         if view.roots.is_empty() {
             view.roots = protected_roots(config, &path);
             if view.roots.is_empty() {
@@ -118,6 +139,10 @@ fn look_for_pins(view: &mut HostView, call: &Call, config: &Config, spec: &Spec<
     }
     if !undecided.is_empty() {
         look_for_aliases(view, &undecided, spec, table());
+        if let Err(error) = read() {
+            let why = format!("read /proc/self/mountinfo: {}", errno_name(error));
+            view.unknown.extend(undecided.iter().map(|index| Unknown { mount: *index, why: why.clone() }));
+        }
     }
     view.rootfs = rootfs(spec, bundle);
 }
@@ -129,14 +154,20 @@ struct Directory {
 }
 
 /// The source of a mount that the rule could have something to say about, if it is a directory.
-fn directory_source(mount: &Mount<'_>, flavour: Flavour, config: &Config, bundle: &Path) -> Option<Directory> {
+fn directory_source(mount: &Mount<'_>, flavour: Flavour, config: &Config, bundle: &Path) -> Result<Option<Directory>, String> {
     if propagation::verdict(&mount.words(), flavour, config.force_rro) == Verdict::Keep {
-        return None;
+        return Ok(None);
     }
-    let source = mount.source.as_deref().filter(|source| !source.is_empty())?;
+    let Some(source) = mount.source.as_deref().filter(|source| !source.is_empty()) else { return Ok(None) };
     let path = bundle.join(source);
-    let facts = stat(&path).filter(|facts| facts.is_dir)?;
-    Some(Directory { path: resolve(&path)?, facts })
+    let told = |verb: &str, errno: Errno| format!("{verb} {}: {errno:?}", path.display());
+    let found = stat(&path).map_err(|errno| told("look at", errno))?;
+    let Some(facts) = found.filter(|facts| facts.is_dir) else { return Ok(None) };
+    match try_resolve(&path) {
+        Ok(path) => Ok(Some(Directory { path, facts })),
+        Err(Errno::ENOENT) => Ok(None),
+        Err(errno) => Err(told("resolve", errno)),
+    }
 }
 
 /// Asks the kernel about the one mount where it can answer that, since 6.8, and otherwise the mount table.
@@ -153,15 +184,23 @@ fn has_mounts_below<'t>(facts: &FileFacts, path: &Path, table: &impl Fn() -> &'t
 /// Default roots count when they exist; roots that an operator named also when they do not, by their text. `resolved` is any resolved path: a
 /// root that is above it by text, or is it, needs no look-up, because no part of a resolved path is a symlink.
 pub fn protected_roots(config: &Config, resolved: &Path) -> Vec<Root> {
+    let by_text = |path: &Path| paths::lexical(Path::new("/"), path);
     let existing = |path: &Path| {
         if resolved.starts_with(path) {
             return Some(path.components().collect());
         }
         // Most of the default roots are missing on any one node: one call each, instead of a walk.
-        if kernel::stat(path) == Err(Errno::ENOENT) { None } else { resolve(path) }
+        if kernel::stat(path) == Err(Errno::ENOENT) {
+            return None;
+        }
+        match try_resolve(path) {
+            // What is there and cannot be resolved now is protected all the same.
+            Err(errno) if errno != Errno::ENOENT => Some(by_text(path)),
+            resolved => resolved.ok(),
+        }
     };
     let root = |path: &PathBuf, keep_missing: bool| {
-        let path = existing(path).or_else(|| keep_missing.then(|| paths::lexical(Path::new("/"), path)))?;
+        let path = existing(path).or_else(|| keep_missing.then(|| by_text(path)))?;
         Some(Root { path, place: None })
     };
     let listed = config.protected_roots.iter().filter_map(|path| root(path, !config.default_roots));
@@ -183,31 +222,34 @@ fn look_for_aliases(view: &mut HostView, undecided: &[usize], spec: &Spec<'_>, t
     }
 }
 
-/// The mount table of the namespace the runtime will run in. Empty when /proc is not there: then only paths decide.
-fn read_mount_table() -> Vec<u8> {
-    std::fs::read("/proc/self/mountinfo").unwrap_or_default()
-}
-
 fn rootfs(spec: &Spec<'_>, bundle: &Path) -> Option<Rootfs> {
     let path = spec.root_path.as_deref()?;
-    let facts = stat(&bundle.join(path))?;
+    let facts = stat(&bundle.join(path)).ok()??;
     Some(Rootfs { is_mountpoint: facts.is_mountpoint?, mount_id: facts.mount.map(|mount| mount.id) })
 }
 
-/// A seccomp filter may deny statx(2), with an errno of its own or glibc's, while it allows the older call, which knows nothing of mounts.
-fn stat(path: &Path) -> Option<FileFacts> {
+/// `None`: nothing is there that the runtime could bind. A seccomp filter may deny statx(2), with an errno of its own or glibc's, while it allows the
+/// older call, which knows nothing of mounts.
+fn stat(path: &Path) -> Result<Option<FileFacts>, Errno> {
     match kernel::stat(path) {
-        Ok(facts) => Some(facts),
-        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::EACCES | Errno::ENAMETOOLONG) => None,
-        Err(_) => {
-            let metadata = std::fs::metadata(path).ok()?;
-            Some(FileFacts { is_dir: metadata.is_dir(), is_mountpoint: None, mount: None })
-        }
+        Ok(facts) => Ok(Some(facts)),
+        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::ENAMETOOLONG) => Ok(None),
+        Err(errno) => match std::fs::metadata(path) {
+            Ok(metadata) => Ok(Some(FileFacts { is_dir: metadata.is_dir(), is_mountpoint: None, mount: None })),
+            Err(_) => Err(errno),
+        },
     }
+}
+
+fn resolve(path: &Path) -> Option<PathBuf> {
+    try_resolve(path).ok()
 }
 
 /// The one place where a path is resolved by name: sources and roots are compared, never opened for writing, so a race changes a verdict at most.
 #[allow(clippy::disallowed_methods)]
-fn resolve(path: &Path) -> Option<PathBuf> {
-    std::fs::canonicalize(path).ok()
+fn try_resolve(path: &Path) -> Result<PathBuf, Errno> {
+    std::fs::canonicalize(path).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,7 +74,11 @@ fn become_runtime(args: RawArgs, argv: &[&[u8]]) -> (Failure, Flavour) {
     let settings = settings_files::read();
     let runtime = match runtime::find(&settings.config) {
         Ok(runtime) => runtime,
-        Err(failure) => return (failure, settings.config.flavour.unwrap_or(Flavour::Unknown)),
+        Err(failure) => {
+            // The runtime may well be named in settings that could not be read.
+            let failure = settings.problems.first().map(|problem| failure.after(problem)).unwrap_or(failure);
+            return (failure, settings.config.flavour.unwrap_or(Flavour::Unknown));
+        }
     };
     let mut passed_on = args;
     let prepared = match invocation::parse(runtime.flavour, argv) {

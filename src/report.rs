@@ -6,6 +6,7 @@ use nix::errno::Errno;
 use serde::Serialize;
 use serde_json::ser::Formatter;
 use std::ffi::OsStr;
+use std::fmt::Display;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -15,13 +16,21 @@ use std::time::SystemTime;
 
 /// Why runc-guard could not do its work: one sentence, verb and object, errno by name, what to do. Never strerror's words: engines take
 /// "permission denied" and "no such file or directory" for something else.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure(String);
+
+const PREFIX: &str = "runc-guard: ";
 
 impl Failure {
     #[must_use]
     pub fn new(sentence: impl Into<String>) -> Failure {
-        Failure(one_line(&format!("runc-guard: {}", sentence.into())))
+        Failure(one_line(&format!("{PREFIX}{}", sentence.into())))
+    }
+
+    /// The same with what went wrong before it.
+    #[must_use]
+    pub fn after(&self, cause: impl Display) -> Failure {
+        Failure::new(format!("{cause}; {}", self.0.strip_prefix(PREFIX).unwrap_or(&self.0)))
     }
 
     #[must_use]

@@ -2,8 +2,8 @@
 //! `linux.rootfsPropagation` lets it take effect.
 
 use super::Facts;
-use crate::config::Policy;
-use crate::host::{Root, Source};
+use crate::config::{OnError, Policy};
+use crate::host::{Root, Source, Unknown};
 use crate::mountinfo::Place;
 use crate::paths::{self, Relation};
 use crate::plan::{Action, Change, Level, Step};
@@ -39,7 +39,15 @@ pub(super) fn steps(facts: &Facts<'_>) -> Vec<Step> {
     if slaves {
         steps.extend(rootfs_propagation_step(facts, kept_slaves));
     }
+    steps.extend(facts.host.unknown.iter().map(|unknown| unknown_step(facts, unknown)));
     steps
+}
+
+/// A bind that may pin, and nobody knows.
+fn unknown_step(facts: &Facts<'_>, Unknown { mount, why }: &Unknown) -> Step {
+    let action = if facts.config.on_error_of(NAME) == OnError::Fail { Action::Refuse } else { Action::Notice };
+    let destination = facts.spec.mounts.get(*mount).map_or("", |mount| &*mount.destination);
+    step(action, format!("mount {destination}: {why}; whether it pins mounts of the host is not known, and it is left as it is"))
 }
 
 /// A step of this rule; a notice is a warning.

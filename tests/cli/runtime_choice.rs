@@ -58,6 +58,21 @@ fn every_unusable_candidate_is_named_in_one_error() {
 }
 
 #[test]
+fn settings_that_could_not_be_read_are_named_where_no_runtime_is_found() {
+    let node = node();
+    node.all_settings("runtimes = ['/nowhere/runc'\n");
+    for words in [["create", "c1"], ["state", "c1"]] {
+        let message = told(&node, &words, |mut call| {
+            call.environment.retain(|entry| !entry.starts_with(b"PATH="));
+            call.environment.push(format!("PATH={}", node.text("empty")).into_bytes());
+            call
+        });
+        let settings = message.find("read settings").unwrap_or(usize::MAX);
+        assert!(message.find("find the real runtime").is_some_and(|runtime| settings < runtime), "{message}");
+    }
+}
+
+#[test]
 fn the_next_candidate_is_taken_instead() {
     let node = node();
     for (name, _) in UNUSABLE {
