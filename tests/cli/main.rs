@@ -4,10 +4,12 @@
 mod bundles;
 mod call;
 mod checkpoint_image;
+mod dead_server;
 mod node;
 mod record;
 mod restore_container;
 
+mod dead_mounts;
 mod documents;
 mod inheritance;
 mod own_log;
