@@ -2,6 +2,7 @@
 //! log, podman parses the whole of it as one object, a person reads stderr.
 
 use crate::invocation::LogTarget;
+use crate::kernel::mount_groups::undisturbed;
 use crate::{deadline, kernel};
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
@@ -55,7 +56,7 @@ pub fn tell(failure: &Failure, target: LogTarget<'_>) {
         append_line(path, &line, 0o644);
     }
     // Straight to the descriptor: with closed stderr this is a write that fails.
-    let _ = io::stderr().write_all(format!("{msg}\n").as_bytes());
+    let _ = undisturbed(|| io::stderr().write_all(format!("{msg}\n").as_bytes()));
 }
 
 /// From here on a bug of ours is told to the engine like any other failure, instead of as a stack trace in the container's output.
@@ -151,7 +152,7 @@ fn append(path: &Path, line: &[u8], mode: u32) {
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     let file = OpenOptions::new().append(true).create(true).mode(mode).custom_flags(flags).open(path);
     if let Ok(mut file) = file {
-        let _ = file.write(line);
+        let _ = undisturbed(|| file.write(line));
     }
 }
 

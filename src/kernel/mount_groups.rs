@@ -1,6 +1,6 @@
 //! Peer groups of mounts: `move_mount(MOVE_MOUNT_SET_GROUP)` (Linux 5.15), `mount_setattr(2)` (5.12) and the id of the mount that a handle holds.
-//! And children, because a mount namespace is entered by one alone, and because no wait for a dead file server may hold up its parent; and
-//! their descriptors.
+//! And children, because a mount namespace is entered by one alone, and because no wait for a dead file server may hold up its parent; their
+//! descriptors, and the signals of writing.
 
 use nix::errno::Errno;
 use nix::unistd::{ForkResult, Pid};
@@ -166,5 +166,26 @@ fn wait_for_threads() {
             return;
         }
         std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
+/// Does `work`, in which a write beyond a limit (`RLIMIT_FSIZE`) or into a pipe that nobody reads is an error, and not the end of the process. The
+/// signals are blocked and not ignored: what the runtime inherits stays as it was.
+pub fn undisturbed<T>(work: impl FnOnce() -> T) -> T {
+    // SAFETY: all-zero is a valid set; the kernel reads and writes sets of our own, and this thread gets its mask back.
+    unsafe {
+        let mut signals: libc::sigset_t = std::mem::zeroed();
+        let (mut before, mut pending) = (signals, signals);
+        libc::sigpending(&raw mut pending);
+        // One that waited already is the caller's.
+        for signal in [libc::SIGXFSZ, libc::SIGPIPE].into_iter().filter(|signal| libc::sigismember(&raw const pending, *signal) == 0) {
+            libc::sigaddset(&raw mut signals, signal);
+        }
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const signals, &raw mut before);
+        let done = work();
+        let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        while libc::sigtimedwait(&raw const signals, std::ptr::null_mut(), &raw const at_once) > 0 {}
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
+        done
     }
 }

@@ -18,6 +18,7 @@ mod policy;
 mod private_mounts;
 mod random;
 mod reporting;
+mod resource_limits;
 mod restore_dialect;
 mod restore_hostile;
 mod restore_image;
