@@ -11,6 +11,7 @@ use crate::plan::Plan;
 use crate::report::{self, Failure};
 use crate::rules::{self, Facts};
 use crate::runtime::Runtime;
+use crate::settings_files;
 use crate::spec::{NotUnderstood, Spec};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -156,13 +157,16 @@ pub fn plan(call: &Call, settings: &Settings, document: &Document) -> Result<Pla
     Ok(rules::plan(&Facts::of(call, &settings.config, &spec, &host)))
 }
 
-/// Settings or a runtime that a stranger could have written.
+/// Settings or a runtime that a stranger could have written, or put there.
 fn untrusted_files(settings: &Settings, runtime: &Runtime) -> Vec<NoticeRecord> {
-    let runtime = runtime.writable_by_others.then_some(&runtime.path);
-    let notice = |path: &std::path::PathBuf| {
+    let mut paths = settings.writable_by_others.clone();
+    paths.extend(settings_files::replaceable_settings());
+    paths.extend(settings_files::replaceable_by(&runtime.path));
+    paths.dedup();
+    let notice = |path: &PathBuf| {
         NoticeRecord::new("trust", format!("trust {}: others than root can write it; take their write permission away", path.display()))
     };
-    settings.writable_by_others.iter().chain(runtime).map(notice).collect()
+    paths.iter().map(notice).collect()
 }
 
 /// Leaves a document alone that is missing, unreadable or ambiguous: the runtime gives its own answer.
