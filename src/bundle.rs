@@ -1,6 +1,8 @@
 //! Reads a bundle's `config.json` without ever waiting for it, and replaces it atomically.
 
+use crate::kernel::mount_groups::undisturbed;
 use crate::report::errno_name;
+use nix::errno::Errno;
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, IoSlice, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -76,7 +78,7 @@ impl Document {
         };
         let builder_failed = named("create a temporary file beside it");
         let temporary = tempfile::Builder::new().prefix(TEMPORARY_NAME).rand_bytes(0).make_in(directory, open).map_err(builder_failed)?;
-        write_pieces(temporary.as_file(), pieces).map_err(named("write a temporary file beside it"))?;
+        undisturbed(|| write_pieces(temporary.as_file(), pieces)).map_err(named("write a temporary file beside it"))?;
         self.copy_attributes(temporary.as_file()).map_err(named("copy its owner, mode and attributes"))?;
         temporary.persist(&self.path).map_err(|error| named("rename a temporary file over it")(error.error))?;
         Ok(())
@@ -134,7 +136,10 @@ fn write_pieces(mut file: &File, pieces: &[&[u8]]) -> io::Result<()> {
 
 /// The bytes of a file of known size; one that grows meanwhile is read to that size and one byte more, and so found torn or changed later.
 pub(crate) fn read_whole(mut file: &File, metadata: &Metadata) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; usize::try_from(metadata.len()).unwrap_or(0) + 1];
+    let (mut bytes, size) = (Vec::new(), usize::try_from(metadata.len()).unwrap_or(0) + 1);
+    // Where memory is limited, an error and not the end of the process.
+    bytes.try_reserve_exact(size).map_err(|_| io::Error::from(Errno::ENOMEM))?;
+    bytes.resize(size, 0);
     let mut filled = 0;
     while filled < bytes.len() {
         match file.read(&mut bytes[filled..]) {

@@ -1,15 +1,94 @@
 //! Work that may never end: a look into a mount whose server is dead (FUSE, hard NFS) waits for ever, and there is no system call to look with a
 //! time limit.
 //!
-//! A thread and not a child process: the pid is what the engine waits for, a child would be a process more for it to see, and umask, working
-//! directory and file system ids are attributes of a thread on Linux. A thread that waits for a dead server is ended by execve(2): such a wait is
-//! killable (FUSE; NFS since Linux 2.6.25). Only a thread in a wait that no signal ends (a failing disk) would hold execve up, too.
+//! Before the runtime runs, such work has a process of its own: a file server that has taken a question and never answers it keeps the asker in a
+//! wait that not even SIGKILL ends (fuse(4): `request_wait_answer`), and execve(2) waits for every other thread of the process. The process is one
+//! that the runtime does not notice, and holds nothing that somebody could wait for. The operator's commands, which become nothing else, ask in a
+//! thread ([`within`]), and end without it.
 
+use crate::in_namespace::read_until;
+use crate::kernel::mount_groups::fork_unseen;
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::prctl;
+use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, umask};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io::{PipeWriter, Write};
+use std::panic::PanicHookInfo;
 use std::sync::mpsc::{self, SendError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// Why work in a process of its own has no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfinished {
+    /// It has not ended in time. It was killed, and has ended or is in a wait that nothing ends.
+    Late,
+    /// Somebody has ended it.
+    Killed,
+}
+
+/// Runs `work` with umask 0 in a process of its own and waits for it, at most `limit`; of a bug in it `of_panic` tells. What it does
+/// to its own attributes nobody sees.
+///
+/// Where a process cannot be had (limits, a seccomp filter), `work` runs here, without a limit, and the umask is put back; other attributes are then
+/// for `work` to put back.
+///
+/// # Errors
+/// There is no result.
+pub fn in_process<T: Serialize + DeserializeOwned>(
+    limit: Duration,
+    work: impl FnOnce() -> T,
+    of_panic: impl Fn(&PanicHookInfo<'_>) -> T + Send + Sync + 'static,
+) -> Result<T, Unfinished> {
+    let Ok((mut reader, writer)) = std::io::pipe() else { return Ok(here(work)) };
+    let mut handed_over = Some((work, of_panic));
+    let serve = || {
+        if let Some((work, of_panic)) = handed_over.take() {
+            answer(&writer, work, of_panic);
+        }
+    };
+    let started = fork_unseen(&writer, serve);
+    drop(writer);
+    match (started, handed_over) {
+        (Ok(process), _) => {
+            let (bytes, in_time) = read_until(&mut reader, Instant::now() + limit);
+            end(process);
+            serde_json::from_slice(&bytes).map_err(|_| if in_time { Unfinished::Killed } else { Unfinished::Late })
+        }
+        (Err(_), Some((work, _))) => Ok(here(work)),
+        (Err(_), None) => Err(Unfinished::Killed),
+    }
+}
+
+fn answer<T: Serialize>(writer: &PipeWriter, work: impl FnOnce() -> T, of_panic: impl Fn(&PanicHookInfo<'_>) -> T + Send + Sync + 'static) {
+    // It ends with its parent.
+    let _ = prctl::set_pdeathsig(Signal::SIGKILL);
+    umask(Mode::empty());
+    let send = |mut writer: &PipeWriter, answer: &T| drop(serde_json::to_vec(answer).map(|bytes| writer.write_all(&bytes)));
+    if let Ok(writer) = writer.try_clone() {
+        std::panic::set_hook(Box::new(move |panic| {
+            send(&writer, &of_panic(panic));
+            std::process::exit(1);
+        }));
+    }
+    send(writer, &work());
+}
+
+/// By force if need be. In a wait that nothing ends it is left alone.
+fn end(process: Pid) {
+    let _ = kill(process, Signal::SIGKILL);
+    for _ in 0..1000 {
+        match waitpid(process, Some(WaitPidFlag::WNOHANG | WaitPidFlag::__WALL)) {
+            Ok(WaitStatus::StillAlive) => thread::sleep(Duration::from_micros(200)),
+            Err(nix::errno::Errno::EINTR) => {}
+            _ => return,
+        }
+    }
+}
 
 /// As Rust's own default. Said here, because otherwise the variable `RUST_MIN_STACK` of the caller's environment decides.
 const STACK_BYTES: usize = 2 << 20;

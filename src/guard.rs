@@ -15,9 +15,15 @@ mod release;
 mod restore_plan;
 mod target;
 
+use crate::kernel::mount_groups;
 use clap::{CommandFactory, Parser, Subcommand};
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
 use std::ffi::{OsStr, c_int};
-use std::io::Write;
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 
 /// Exit status: there is nothing to do.
@@ -92,8 +98,37 @@ enum Command {
     },
 }
 
-/// Runs one command; `argv` is that of the whole program.
+/// Runs one command; `argv` is that of the whole program. In a child: a thread that waits for a dead file server keeps its process from ending, and
+/// its outputs open. Nobody waits for such a child.
 pub fn run(argv: &[&[u8]]) -> c_int {
+    let Ok((mut reader, mut writer)) = std::io::pipe() else { return run_command(argv) };
+    let child = mount_groups::fork(|| {
+        let _ = prctl::set_pdeathsig(Signal::SIGKILL);
+        let status = run_command(argv);
+        let _ = std::io::stdout().flush();
+        mount_groups::close_all_but(writer.as_raw_fd());
+        let _ = writer.write_all(&status.to_ne_bytes());
+        status
+    });
+    drop(writer);
+    let mut status = [0; size_of::<c_int>()];
+    match (child, reader.read_exact(&mut status)) {
+        (Ok(_), Ok(())) => c_int::from_ne_bytes(status),
+        (Ok(child), Err(_)) => how_it_ended(child),
+        (Err(_), _) => run_command(argv),
+    }
+}
+
+/// Of a child that has not told: as a shell would say it.
+fn how_it_ended(child: Pid) -> c_int {
+    match waitpid(child, None) {
+        Ok(WaitStatus::Exited(_, status)) => status,
+        Ok(WaitStatus::Signaled(_, signal, _)) => 128 + signal as c_int,
+        _ => FAILED,
+    }
+}
+
+fn run_command(argv: &[&[u8]]) -> c_int {
     let words = argv.iter().skip(1).map(|word| OsStr::from_bytes(word));
     let outcome = match Cli::try_parse_from(words) {
         Ok(Cli { command: Command::Plan { command } }) => plan::run(&command),

@@ -55,6 +55,8 @@ pub fn in_child<T: DeserializeOwned>(limit: Duration, work: impl FnOnce(&mut Sen
     let child = mount_groups::fork(|| {
         let Some((reader, mut sender)) = pipe.take() else { return 1 };
         drop(reader);
+        // Who reads the output of the command must not wait for a child that nothing ends.
+        mount_groups::release_stdio();
         // Nobody may look into it from the inside of a container that sees the host's processes, and it ends with its parent.
         let _ = prctl::set_dumpable(false).and_then(|()| prctl::set_pdeathsig(Signal::SIGKILL));
         work(&mut sender);
@@ -71,7 +73,7 @@ pub fn in_child<T: DeserializeOwned>(limit: Duration, work: impl FnOnce(&mut Sen
 }
 
 /// What the child sent, and whether it closed its end in time.
-fn read_until(reader: &mut PipeReader, end: Instant) -> (Vec<u8>, bool) {
+pub(crate) fn read_until(reader: &mut PipeReader, end: Instant) -> (Vec<u8>, bool) {
     let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
         let left = end.saturating_duration_since(Instant::now());

@@ -5,6 +5,7 @@ pub mod mount_namespaces;
 pub mod probe;
 
 use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use std::ffi::{CStr, CString, c_char, c_int, c_long};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
@@ -77,6 +78,9 @@ struct MountIdRequest {
 const SYS_STATMOUNT: c_long = 457;
 const SYS_LISTMOUNT: c_long = 458;
 const STATMOUNT_MNT_BASIC: u64 = 2;
+const STATMOUNT_SB_BASIC: u64 = 1;
+/// Offset of `sb_magic` in `struct statmount`, in eight-byte words.
+const MAGIC_WORD: usize = 24 / 8;
 /// Offset of `mnt_propagation` in `struct statmount`, in eight-byte words.
 const PROPAGATION_WORD: usize = 72 / 8;
 
@@ -85,12 +89,15 @@ const PROPAGATION_WORD: usize = 72 / 8;
 /// # Errors
 /// `ENOSYS` before 6.8, `EPERM` under a seccomp filter that does not know it, `ENOENT` when the mount is gone.
 pub fn is_shared_mount(unique_id: u64) -> Result<bool, Errno> {
-    let request = MountIdRequest { size: 24, spare: 0, mount_id: unique_id, param: STATMOUNT_MNT_BASIC };
+    Ok(statmount(unique_id, STATMOUNT_MNT_BASIC)?[PROPAGATION_WORD] & libc::MS_SHARED != 0)
+}
+
+fn statmount(mount_id: u64, param: u64) -> Result<[u64; 128], Errno> {
+    let request = MountIdRequest { size: 24, spare: 0, mount_id, param };
     let mut reply = [0_u64; 128];
     // SAFETY: `request` has the layout and size it names; the kernel writes at most the size of `reply`.
-    let result = unsafe { libc::syscall(SYS_STATMOUNT, &raw const request, reply.as_mut_ptr(), size_of_val(&reply), 0) };
-    Errno::result(result)?;
-    Ok(reply[PROPAGATION_WORD] & libc::MS_SHARED != 0)
+    Errno::result(unsafe { libc::syscall(SYS_STATMOUNT, &raw const request, reply.as_mut_ptr(), size_of_val(&reply), 0) })?;
+    Ok(reply)
 }
 
 /// Whether anything is mounted below a mount, by its unique id: listmount(2), Linux 6.8, asked for one of them.
@@ -103,6 +110,21 @@ pub fn has_mounts_below(unique_id: u64) -> Result<bool, Errno> {
     // SAFETY: `request` has the layout and size it names; the kernel writes at most the one id that is asked for.
     let count = unsafe { libc::syscall(SYS_LISTMOUNT, &raw const request, &raw mut first, 1, 0) };
     Ok(Errno::result(count)? > 0)
+}
+
+/// Whether a file lies in a file system of this machine, which answers.
+///
+/// # Errors
+/// `EAGAIN`: that is not known without asking. `ENOENT`: it is known not to be there.
+pub fn is_at_hand(path: &Path) -> Result<bool, Errno> {
+    // tmpfs, overlay, btrfs, zfs: those without a disk of their own that are no network's and no server's.
+    const MAGIC: [u64; 4] = [0x0102_1994, 0x794c_7630, 0x9123_683e, 0x2fc1_2fc1];
+    const RESOLVE_CACHED: u64 = 0x20;
+    let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(ResolveFlag::from_bits_retain(RESOLVE_CACHED));
+    let handle = openat2(AT_FDCWD, path, how)?;
+    let stat = statx(handle.as_raw_fd(), c"", libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC)?;
+    let magic = || mount_id(&stat).filter(|mount| mount.unique).and_then(|mount| statmount(mount.id, STATMOUNT_SB_BASIC).ok());
+    Ok(stat.stx_dev_major != 0 || magic().is_some_and(|reply| MAGIC.contains(&reply[MAGIC_WORD])))
 }
 
 /// Fills closed standard descriptors for the time before `execve`, so that no file of ours becomes fd 0, 1 or 2 and is taken for the

@@ -88,7 +88,7 @@ fn become_runtime(args: RawArgs, argv: &[&[u8]]) -> (Failure, Flavour) {
             if settings.config.rule("restore-dialect").enabled && !call.foreign_words.is_empty() {
                 passed_on = args.without(&invocation.foreign_words);
             }
-            prepare::prepare(&settings, &runtime, call, &invocation.id.to_string_lossy())
+            prepare::prepare(&settings, &runtime, &call, &invocation.id.to_string_lossy())
         }
         None => Ok(()),
     };

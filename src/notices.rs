@@ -27,7 +27,7 @@ struct ChangeRecord<'a> {
 }
 
 /// Something worth telling, by a rule or about the call as a whole.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct NoticeRecord {
     rule: &'static str,
     msg: String,
@@ -53,14 +53,27 @@ pub struct Subject<'a> {
     pub runtime: &'a Path,
 }
 
-/// Writes the line for one container, if there is anything to tell: what was changed (`done`), and the notices.
-pub fn write(log: &Path, subject: &Subject<'_>, done: &Plan, mut notices: Vec<NoticeRecord>) {
+/// Writes the line for one container, if there is anything to tell.
+pub fn write(log: &Path, subject: &Subject<'_>, done: &Plan, notices: Vec<NoticeRecord>) {
+    write_line(log, &line(subject, done, notices));
+}
+
+/// Writes what [`line`] made.
+pub fn write_line(log: &Path, line: &[u8]) {
+    if !log.as_os_str().is_empty() && !line.is_empty() {
+        report::append_line(log, line, 0o640);
+    }
+}
+
+/// The line for one container: what was changed (`done`), and the notices. Empty, if there is nothing to tell.
+#[must_use]
+pub fn line(subject: &Subject<'_>, done: &Plan, mut notices: Vec<NoticeRecord>) -> Vec<u8> {
     let noticed = done.steps.iter().filter(|step| step.action == Action::Notice);
     notices.extend(noticed.map(|step| NoticeRecord::new(step.rule, step.why.clone())));
     let changes: Vec<ChangeRecord<'_>> =
         done.steps.iter().filter_map(|step| Some(ChangeRecord { rule: step.rule, change: step.change()?, why: &step.why })).collect();
-    if log.as_os_str().is_empty() || (changes.is_empty() && notices.is_empty()) {
-        return;
+    if changes.is_empty() && notices.is_empty() {
+        return Vec::new();
     }
     let warns = !notices.is_empty() || done.steps.iter().any(|step| step.level == Level::Warning);
     let record = Record {
@@ -73,5 +86,5 @@ pub fn write(log: &Path, subject: &Subject<'_>, done: &Plan, mut notices: Vec<No
         changes,
         notices,
     };
-    report::append_line(log, &report::json_line(&record), 0o640);
+    report::json_line(&record)
 }

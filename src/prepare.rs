@@ -3,14 +3,15 @@
 use crate::apply;
 use crate::bundle::{self, Document};
 use crate::config::{OnError, Settings};
-use crate::deadline;
+use crate::deadline::{self, Unfinished};
 use crate::host;
 use crate::invocation::{Command, Flavour, Invocation};
 use crate::notices::{self, NoticeRecord, Subject};
 use crate::plan::Plan;
-use crate::report::Failure;
+use crate::report::{self, Failure};
 use crate::rules::{self, Facts};
 use crate::runtime::Runtime;
+use crate::settings_files;
 use crate::spec::{NotUnderstood, Spec};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -58,16 +59,16 @@ impl Call {
 ///
 /// # Errors
 /// Broken settings, a refusal by policy, a restore that cannot succeed, and, where the settings say so, anything that could not be done.
-pub fn prepare(settings: &Settings, runtime: &Runtime, call: Call, id: &str) -> Result<(), Failure> {
+pub fn prepare(settings: &Settings, runtime: &Runtime, call: &Call, id: &str) -> Result<(), Failure> {
     if call.command == Command::Checkpoint {
-        prepare_checkpoint(settings, runtime, &call, id);
+        prepare_checkpoint(settings, runtime, call, id);
         return Ok(());
     }
     if let Some(problem) = settings.problems.first() {
         return Err(Failure::new(problem.to_string()));
     }
-    let (config, command, bundle) = (&settings.config, call.command, call.bundle.clone());
-    let subject = Subject { command: command.name(), id, bundle: &bundle, runtime: &runtime.path };
+    let (config, command) = (&settings.config, call.command);
+    let subject = Subject { command: command.name(), id, bundle: &call.bundle, runtime: &runtime.path };
     let mut notices = untrusted_files(settings, runtime);
     if let (true, Some(notice)) = (config.strict, notices.first()) {
         return Err(Failure::new(notice.message()));
@@ -76,7 +77,12 @@ pub fn prepare(settings: &Settings, runtime: &Runtime, call: Call, id: &str) -> 
     if command == Command::Restore && call.flavour == Flavour::Youki && promised {
         return Err(Failure::new("restore the container: the real runtime, youki, has no restore; name runc or crun in the setting runtimes"));
     }
-    let (done, told) = if command == Command::Restore { carry_out_in_time(settings, call)? } else { carry_out(settings, &call)? };
+    if command == Command::Restore {
+        let line = carry_out_in_time(&subject, &notices, || carry_out(settings, call))?;
+        notices::write_line(&config.log, line.as_bytes());
+        return Ok(());
+    }
+    let (done, told) = carry_out(settings, call)?;
     notices.extend(told);
     notices::write(&config.log, &subject, &done, notices);
     Ok(())
@@ -98,11 +104,23 @@ fn prepare_checkpoint(settings: &Settings, runtime: &Runtime, call: &Call, id: &
     notices::write(&settings.config.log, &subject, &done, notices);
 }
 
+/// What is to be written to our own log.
 #[cold]
 #[inline(never)]
-fn carry_out_in_time(settings: &Settings, call: Call) -> Result<Outcome, Failure> {
-    let settings = settings.clone();
-    deadline::within(LONGEST, move || carry_out(&settings, &call)).unwrap_or_else(|| Ok(gave_up()))
+fn carry_out_in_time(
+    subject: &Subject<'_>,
+    notices: &[NoticeRecord],
+    carry_out: impl FnOnce() -> Result<Outcome, Failure>,
+) -> Result<String, Failure> {
+    let line = |done: &Plan, told: Vec<NoticeRecord>| {
+        let line = notices::line(subject, done, notices.iter().cloned().chain(told).collect());
+        String::from_utf8_lossy(&line).into_owned()
+    };
+    let work = || carry_out().map(|(done, told)| line(&done, told));
+    match deadline::in_process(LONGEST, work, |panic| Err(report::bug(panic))) {
+        Ok(outcome) => outcome,
+        Err(unfinished) => Ok(line(&Plan::default(), vec![gave_up(unfinished)])),
+    }
 }
 
 /// What was done, and what is to be told besides.
@@ -121,9 +139,12 @@ fn carry_out(settings: &Settings, call: &Call) -> Result<Outcome, Failure> {
     Ok((done, notices))
 }
 
-fn gave_up() -> Outcome {
-    let sentence = format!("prepare the restore: no end after {} s, a file system does not answer; left to the runtime", LONGEST.as_secs());
-    (Plan::default(), vec![NoticeRecord::new("restore-mountpoints", sentence)])
+fn gave_up(unfinished: Unfinished) -> NoticeRecord {
+    let why = match unfinished {
+        Unfinished::Late => format!("no end after {} s, a file system does not answer", LONGEST.as_secs()),
+        Unfinished::Killed => "the process for it was killed".to_owned(),
+    };
+    NoticeRecord::new("restore-mountpoints", format!("prepare the restore: {why}; left to the runtime"))
 }
 
 /// What every rule wants done for one document.
@@ -136,13 +157,16 @@ pub fn plan(call: &Call, settings: &Settings, document: &Document) -> Result<Pla
     Ok(rules::plan(&Facts::of(call, &settings.config, &spec, &host)))
 }
 
-/// Settings or a runtime that a stranger could have written.
+/// Settings or a runtime that a stranger could have written, or put there.
 fn untrusted_files(settings: &Settings, runtime: &Runtime) -> Vec<NoticeRecord> {
-    let runtime = runtime.writable_by_others.then_some(&runtime.path);
-    let notice = |path: &std::path::PathBuf| {
+    let mut paths = settings.writable_by_others.clone();
+    paths.extend(settings_files::replaceable_settings());
+    paths.extend(settings_files::replaceable_by(&runtime.path));
+    paths.dedup();
+    let notice = |path: &PathBuf| {
         NoticeRecord::new("trust", format!("trust {}: others than root can write it; take their write permission away", path.display()))
     };
-    settings.writable_by_others.iter().chain(runtime).map(notice).collect()
+    paths.iter().map(notice).collect()
 }
 
 /// Leaves a document alone that is missing, unreadable or ambiguous: the runtime gives its own answer.

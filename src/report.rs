@@ -2,8 +2,10 @@
 //! log, podman parses the whole of it as one object, a person reads stderr.
 
 use crate::invocation::LogTarget;
+use crate::kernel::mount_groups::undisturbed;
+use crate::{deadline, kernel};
 use nix::errno::Errno;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::ser::Formatter;
 use std::ffi::OsStr;
 use std::fmt::Display;
@@ -11,12 +13,13 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
+use std::panic::PanicHookInfo;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// Why runc-guard could not do its work: one sentence, verb and object, errno by name, what to do. Never strerror's words: engines take
 /// "permission denied" and "no such file or directory" for something else.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure(String);
 
 const PREFIX: &str = "runc-guard: ";
@@ -62,18 +65,23 @@ pub fn tell(failure: &Failure, target: LogTarget<'_>) {
         append_line(path, &line, 0o644);
     }
     // Straight to the descriptor: with closed stderr this is a write that fails.
-    let _ = io::stderr().write_all(format!("{msg}\n").as_bytes());
+    let _ = undisturbed(|| io::stderr().write_all(format!("{msg}\n").as_bytes()));
 }
 
 /// From here on a bug of ours is told to the engine like any other failure, instead of as a stack trace in the container's output.
 pub fn tell_panics(target: LogTarget<'_>) {
     let (path, json) = (target.path.map(OsStr::to_owned), target.json);
     std::panic::set_hook(Box::new(move |panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        let failure = Failure::new(format!("prepare the bundle: a bug at {place}; please report it"));
-        tell(&failure, LogTarget { path: path.as_deref(), json });
+        tell(&bug(panic), LogTarget { path: path.as_deref(), json });
         std::process::exit(1);
     }));
+}
+
+/// What is told of a bug of ours.
+#[must_use]
+pub fn bug(panic: &PanicHookInfo<'_>) -> Failure {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    Failure::new(format!("prepare the bundle: a bug at {place}; please report it"))
 }
 
 /// crun's `--log` also takes `file:PATH`, and `journald:ID` or `syslog:ID`, which are no files.
@@ -126,13 +134,34 @@ impl Formatter for Ascii {
     }
 }
 
+/// How long a file system that has to be asked may take to append a line.
+const LONGEST: Duration = Duration::from_secs(1);
+
 /// Appends one line with one write(2), and never waits: a FIFO without a reader does not open, a full one drops the line, a device or socket is
-/// left alone.
+/// left alone, a file server that does not answer is given up.
 pub fn append_line(path: &Path, line: &[u8], mode: u32) {
+    if answers_at_once(path) {
+        return append(path, line, mode);
+    }
+    let _ = deadline::in_process(LONGEST, || append(path, line, mode), |_| ());
+}
+
+/// Whether the file, or the directory in which it is to be made, needs no answer of a server. Below /dev and /proc lie our own descriptors.
+fn answers_at_once(path: &Path) -> bool {
+    let is_kernels = path.starts_with("/dev") || path.starts_with("/proc");
+    let directory = || path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    is_kernels
+        || matches!(
+            kernel::is_at_hand(path).or_else(|errno| if errno == Errno::ENOENT { kernel::is_at_hand(directory()) } else { Err(errno) }),
+            Ok(true)
+        )
+}
+
+fn append(path: &Path, line: &[u8], mode: u32) {
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     let file = OpenOptions::new().append(true).create(true).mode(mode).custom_flags(flags).open(path);
     if let Ok(mut file) = file {
-        let _ = file.write(line);
+        let _ = undisturbed(|| file.write(line));
     }
 }
 

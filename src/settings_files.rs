@@ -102,6 +102,32 @@ pub fn is_writable_by_others(metadata: &Metadata) -> bool {
     mode & 0o002 != 0 || by_group || (owner != 0 && owner != nix::unistd::geteuid().as_raw())
 }
 
+/// The first of a file and the directories above it that somebody who is neither root nor ourselves can change. In a sticky directory
+/// only its owner and the file's can do so.
+#[must_use]
+pub fn replaceable_by(path: &Path) -> Option<PathBuf> {
+    let is_open = |step: &&Path| {
+        let Ok(metadata) = std::fs::metadata(step) else { return false };
+        let is_sticky = metadata.is_dir() && metadata.mode() & 0o1000 != 0;
+        let trusted = [0, nix::unistd::geteuid().as_raw()].contains(&metadata.uid());
+        is_writable_by_others(&metadata) && !(is_sticky && trusted)
+    };
+    let open_above = |path: &Path| path.ancestors().find(is_open).map(Path::to_owned);
+    #[allow(clippy::disallowed_methods)] // for the modes of what is above it only
+    let target = || path.is_symlink().then(|| std::fs::canonicalize(path).ok()).flatten();
+    open_above(path).or_else(|| open_above(&target()?))
+}
+
+/// Where others than root could put settings of their own: a directory above the files, or the file that a symlink leads to.
+#[must_use]
+pub fn replaceable_settings() -> Vec<PathBuf> {
+    let files = match std::env::var_os(VARIABLE).filter(|file| !file.is_empty()) {
+        Some(file) => vec![PathBuf::from(file)],
+        None => ["config.toml", "conf.d"].map(|name| Path::new(DIRECTORY).join(name)).to_vec(),
+    };
+    files.iter().filter_map(|file| replaceable_by(file)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

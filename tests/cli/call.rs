@@ -179,6 +179,7 @@ impl Running {
         if !in_time {
             // SAFETY: the process group that the child made for itself.
             unsafe { libc::kill(-self.pid, libc::SIGKILL) };
+            assert!(self.ends_within(Duration::from_secs(2)), "the call hangs, and cannot even be killed");
         }
         let mut status = 0;
         // SAFETY: our own child, not yet waited for.
@@ -192,12 +193,16 @@ impl Running {
     }
 
     fn ends_in_time(&self) -> bool {
+        self.ends_within(LONGEST)
+    }
+
+    fn ends_within(&self, limit: Duration) -> bool {
         // SAFETY: a new descriptor of our own child, then one poll on it.
         unsafe {
             let fd = i32::try_from(libc::syscall(libc::SYS_pidfd_open, self.pid, 0)).unwrap();
             let fd = OwnedFd::from_raw_fd(fd);
             let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-            libc::poll(&raw mut poll, 1, c_int::try_from(LONGEST.as_millis()).unwrap()) == 1
+            libc::poll(&raw mut poll, 1, c_int::try_from(limit.as_millis()).unwrap()) == 1
         }
     }
 }

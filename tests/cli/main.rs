@@ -4,10 +4,12 @@
 mod bundles;
 mod call;
 mod checkpoint_image;
+mod dead_server;
 mod node;
 mod record;
 mod restore_container;
 
+mod dead_mounts;
 mod documents;
 mod inheritance;
 mod own_log;
@@ -16,6 +18,7 @@ mod policy;
 mod private_mounts;
 mod random;
 mod reporting;
+mod resource_limits;
 mod restore_dialect;
 mod restore_hostile;
 mod restore_image;

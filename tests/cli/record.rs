@@ -41,6 +41,15 @@ impl Record {
         self.values(word).next().unwrap_or_else(|| panic!("{word} is recorded"))
     }
 
+    /// Puts another value in a line's place, and gives the words of what was there.
+    pub fn replace(&mut self, word: &'static str, value: &[u8]) -> Vec<String> {
+        let line = self.lines.iter_mut().find(|line| line.starts_with(&format!("{word} -"))).unwrap_or_else(|| panic!("{word} is recorded"));
+        let old = String::from_utf8(bytes(&line[word.len() + 1..])).unwrap();
+        let digits: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
+        *line = format!("{word} -{digits}");
+        old.split_whitespace().map(str::to_owned).collect()
+    }
+
     pub fn argv(&self) -> Vec<Vec<u8>> {
         self.values("arg").map(bytes).collect()
     }

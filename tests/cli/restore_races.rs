@@ -1,11 +1,12 @@
 //! What happens while the guard looks and creates: a directory is swapped for a symlink, a file system never answers (P6, P8).
 
 use crate::checkpoint_image::CheckpointImage;
+use crate::dead_server::{DeadServer, MANNERS, Manner};
 use crate::node::names;
 use crate::private_mounts::PrivateMounts;
 use crate::restore_container::{Container, rbind, tmpfs};
 use std::ffi::CString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
@@ -94,39 +95,21 @@ fn a_directory_that_is_swapped_for_a_symlink_meanwhile_lets_nothing_out() {
     assert!(runs > 10 && flips > 10_000 && created > 0 && refused > 0 && lost > 0, "{runs} {flips} {created} {refused} {lost}");
 }
 
-/// A mounted FUSE file system whose server never answers. Nothing here may look into it.
-struct SilentFileSystem {
-    at: PathBuf,
-    _server: File,
-}
-
-impl SilentFileSystem {
-    fn mount(at: &Path) -> SilentFileSystem {
-        let server = OpenOptions::new().read(true).write(true).open("/dev/fuse").unwrap();
-        let path = CString::new(at.as_os_str().as_encoded_bytes()).unwrap();
-        let options = CString::new(format!("fd={},rootmode=40000,user_id=0,group_id=0", server.as_raw_fd())).unwrap();
-        // SAFETY: NUL-terminated strings.
-        let result = unsafe { libc::mount(c"silent".as_ptr(), path.as_ptr(), c"fuse".as_ptr(), 0, options.as_ptr().cast()) };
-        assert_eq!(result, 0, "mount {}: {}", at.display(), io::Error::last_os_error());
-        SilentFileSystem { at: at.to_owned(), _server: server }
-    }
-}
-
-impl Drop for SilentFileSystem {
-    fn drop(&mut self) {
-        let path = CString::new(self.at.as_os_str().as_encoded_bytes()).unwrap();
-        // SAFETY: a NUL-terminated path.
-        unsafe { libc::umount2(path.as_ptr(), libc::MNT_DETACH) };
-    }
-}
-
 /// A restore in a node where `silent` is the mountpoint of a file system that never answers.
 #[track_caller]
-fn assert_handed_over_in_time(container: &Container, silent: &str) {
+fn assert_handed_over_in_time(container: &Container, silent: &str, manner: Manner) {
     let _mounts = PrivateMounts::new();
-    let _silent = SilentFileSystem::mount(&container.directory(silent));
-    let outcome = container.restore().run();
-    outcome.reached();
+    let silent = DeadServer::mount(&container.directory(silent), manner);
+    let call = container.restore();
+    let outcome = call.run();
+    let mut record = outcome.reached().clone();
+    if manner == Manner::TakesQuestions {
+        assert!(silent.taken() > 1, "it was asked");
+        // Who waits in the kernel can only be left behind: one process, of which the runtime knows nothing.
+        assert_eq!(record.replace("children", &[]).len(), 1, "{record:?}");
+    }
+    let direct = call.program(container.runtime_path()).run();
+    assert!(record == *direct.reached(), "{:#?}", direct.reached().differences(&record));
     assert!((Duration::from_secs(9)..Duration::from_secs(15)).contains(&outcome.took), "{:?}", outcome.took);
     let notices = container.take_notices();
     assert!(notices.len() == 1 && notices[0].contains("10 s") && notices[0].contains("does not answer"), "{notices:?}");
@@ -139,8 +122,10 @@ fn a_source_that_never_answers_does_not_hold_the_restore_up_for_long() {
     container.mounts(&document);
     container.image(&CheckpointImage::new().external("/data").tmpfs("/data/x").external("/other"));
     let before = container.config_state();
-    assert_handed_over_in_time(&container, "srv/silent");
-    assert_eq!(container.config_state(), before);
+    for manner in MANNERS {
+        assert_handed_over_in_time(&container, "srv/silent", manner);
+        assert_eq!(container.config_state(), before);
+    }
     // The control: with a server that answers there is no delay, and the mountpoints are made.
     let outcome = container.restore().run();
     assert!(outcome.took < Duration::from_secs(5) && container.path("srv/silent/x").is_dir(), "{outcome:?}");
@@ -150,5 +135,5 @@ fn a_source_that_never_answers_does_not_hold_the_restore_up_for_long() {
 fn an_image_that_never_answers_does_not_hold_the_restore_up_for_long() {
     let container = Container::of("crun");
     container.mounts(&[]);
-    assert_handed_over_in_time(&container, "checkpoint");
+    MANNERS.into_iter().for_each(|manner| assert_handed_over_in_time(&container, "checkpoint", manner));
 }

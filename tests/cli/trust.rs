@@ -5,7 +5,7 @@ use crate::private_mounts::PrivateMounts;
 use crate::told::told;
 use std::fs;
 use std::io;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{chown, symlink};
 use std::path::{Path, PathBuf};
 
 const NOBODY: libc::uid_t = 65_534;
@@ -61,6 +61,51 @@ fn a_runtime_that_others_can_write_is_noticed_and_refused_when_strict() {
             own(&runtime, mode | 0o111, *owner);
             assert_noticed(&node, &runtime, is_open);
         }
+    }
+}
+
+/// What is mended by who can put another file, or directory, in a trusted one's place.
+#[test]
+fn a_directory_that_others_can_write_above_settings_or_runtime_counts_and_a_sticky_one_does_not() {
+    let (open, closed) = ([(0o777, (0, 0)), (0o775, (0, 1234)), (0o755, (1234, 0)), (0o1777, (1234, 0))], [(0o755, (0, 0)), (0o1777, (0, 0))]);
+    for (modes, is_open) in [(&open[..], true), (&closed, false)] {
+        for (mode, owner) in modes {
+            for directory in ["etc", "bin"] {
+                let node = Node::new();
+                fs::create_dir(node.path("etc")).unwrap();
+                fs::rename(node.path("config.toml"), node.path("etc/config.toml")).unwrap();
+                symlink("etc/config.toml", node.path("config.toml")).unwrap();
+                own(&node.path(directory), *mode, *owner);
+                assert_noticed(&node, &node.path(directory), is_open);
+            }
+        }
+    }
+}
+
+#[test]
+fn drop_ins_of_etc_are_looked_at_too() {
+    for (path, mode, owner) in
+        [("conf.d", 0o777, (0, 0)), ("conf.d/50-site.toml", 0o666, (0, 0)), ("conf.d/50-site.toml", 0o644, (1234, 0)), ("", 0o777, (0, 0))]
+    {
+        let node = Node::new();
+        node.config(node.harmless());
+        let mut mounts = PrivateMounts::new();
+        mounts.tmpfs("/etc", "mode=755");
+        let etc = Path::new("/etc/runc-guard");
+        fs::create_dir_all(etc.join("conf.d")).unwrap();
+        fs::copy(node.path("config.toml"), etc.join("config.toml")).unwrap();
+        fs::write(etc.join("conf.d/50-site.toml"), "policy = 'warn'\n").unwrap();
+        let create = || node.guard(["create", "--bundle", &node.bundle(), "c1"]).without_environment().run();
+        create().reached();
+        assert!(!node.path("own.log").exists(), "the control: all is root's alone");
+        let open = if path.is_empty() { etc.to_owned() } else { etc.join(path) };
+        own(&open, mode, owner);
+        create().reached();
+        let line = node.take_notice();
+        assert!(line["notices"][0]["msg"].as_str().unwrap().contains(&format!("trust {}: ", open.display())), "{line}");
+        fs::write(etc.join("config.toml"), fs::read_to_string(node.path("config.toml")).unwrap() + "strict = true\n").unwrap();
+        assert!(create().refused().contains(&format!("trust {}: ", open.display())));
+        node.guard(["delete", "c1"]).without_environment().run().reached();
     }
 }
 

@@ -17,8 +17,27 @@ const MOST_FDS: c_int = 1024;
 const SIGNALS: std::ops::RangeInclusive<c_int> = 1..=64;
 const RESOURCES: std::ops::Range<u32> = 0..16;
 /// Lines of `/proc/self/status` that a child inherits.
-const STATUS: [&str; 12] =
-    ["Uid", "Gid", "Groups", "NoNewPrivs", "Seccomp", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "Cpus_allowed", "Mems_allowed"];
+const STATUS: [&str; 16] = [
+    "Uid",
+    "Gid",
+    "Groups",
+    "NoNewPrivs",
+    "Seccomp",
+    "CapInh",
+    "CapPrm",
+    "CapEff",
+    "CapBnd",
+    "CapAmb",
+    "Cpus_allowed",
+    "Mems_allowed",
+    "SigPnd",
+    "ShdPnd",
+    "Threads",
+    "Seccomp_filters",
+];
+/// Files of `/proc/self` with more of what is inherited. `children`: none may be left of whoever was here before.
+const FILES: [&str; 5] = ["oom_score_adj", "coredump_filter", "cgroup", "timens_offsets", "task/self/children"];
+const NAMESPACES: [&str; 7] = ["mnt", "pid", "net", "user", "ipc", "uts", "cgroup"];
 
 #[unsafe(no_mangle)]
 pub extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
@@ -35,6 +54,8 @@ pub extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
     record += &signals();
     record += &limits();
     record += &status();
+    record += &scheduling();
+    record += &files();
     if write(&record).is_none() {
         return 99;
     }
@@ -137,6 +158,43 @@ fn status() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let lines = status.lines().filter_map(|line| line.split_once(':')).filter(|(name, _)| STATUS.contains(name));
     lines.map(|(name, value)| format!("status {name} {}\n", value.trim())).collect()
+}
+
+/// `sched POLICY PRIORITY`, `ioprio`, and what prctl(2) tells.
+fn scheduling() -> String {
+    let mut lines = String::new();
+    // SAFETY: plain calls; the kernel fills the structure; a personality of all ones asks.
+    unsafe {
+        let mut parameters: libc::sched_param = std::mem::zeroed();
+        libc::sched_getparam(0, &raw mut parameters);
+        let _ = writeln!(lines, "sched {} {}", libc::sched_getscheduler(0), parameters.sched_priority);
+        let _ = writeln!(lines, "ioprio {}", libc::syscall(libc::SYS_ioprio_get, 1, 0));
+        let _ = writeln!(lines, "personality {:x}", libc::personality(0xffff_ffff));
+        let mut subreaper: c_int = 0;
+        libc::prctl(libc::PR_GET_CHILD_SUBREAPER, &raw mut subreaper);
+        let _ = writeln!(lines, "subreaper {subreaper}");
+        let asked = [libc::PR_GET_SECUREBITS, libc::PR_GET_TIMERSLACK, libc::PR_GET_DUMPABLE, libc::PR_GET_THP_DISABLE];
+        for option in asked {
+            let _ = writeln!(lines, "prctl {option} {}", libc::prctl(option, 0, 0, 0, 0));
+        }
+        let mut timer: libc::itimerval = std::mem::zeroed();
+        libc::getitimer(libc::ITIMER_REAL, &raw mut timer);
+        let _ = writeln!(lines, "alarm {}", timer.it_value.tv_sec > 0);
+    }
+    lines
+}
+
+fn files() -> String {
+    let mut lines = String::new();
+    for name in FILES {
+        let path = format!("/proc/self/{}", name.replace("self", &std::process::id().to_string()));
+        let _ = writeln!(lines, "{} {}", name.rsplit('/').next().unwrap_or(name), hex(&std::fs::read(path).unwrap_or_default()));
+    }
+    for name in NAMESPACES {
+        let target = std::fs::read_link(format!("/proc/self/ns/{name}")).unwrap_or_default();
+        let _ = writeln!(lines, "ns-{name} {}", hex(target.as_os_str().as_bytes()));
+    }
+    lines
 }
 
 fn write(record: &str) -> Option<()> {

@@ -1,11 +1,11 @@
 //! CRIU: whether a checkpoint and a restore can work at all.
 
 use super::Finding;
-use super::ourselves::replaceable_by;
 use super::real_runtime;
 use crate::guard::child::{Answer, ask, last_line, short};
 use crate::invocation::Flavour;
 use crate::runtime;
+use crate::settings_files::replaceable_by;
 use std::path::{Path, PathBuf};
 
 #[derive(Clone)]

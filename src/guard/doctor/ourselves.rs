@@ -3,7 +3,7 @@
 use super::Finding;
 use crate::kernel;
 use crate::runtime::CHAIN;
-use crate::settings_files::is_writable_by_others;
+use crate::settings_files::replaceable_by;
 use caps::{CapSet, Capability};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -55,18 +55,6 @@ pub fn look() -> Facts {
         has_own_mounts: namespace("self").and_then(|own| Some(own != namespace("1")?)),
         path,
     }
-}
-
-/// The first of a program's file and the directories above it that somebody who is neither root nor ourselves can change. In a sticky directory
-/// only its owner and the file's can do so.
-pub fn replaceable_by(path: &Path) -> Option<PathBuf> {
-    let is_open = |step: &&Path| {
-        let Ok(metadata) = std::fs::metadata(step) else { return false };
-        let is_sticky = metadata.is_dir() && metadata.mode() & 0o1000 != 0;
-        let trusted = [0, nix::unistd::geteuid().as_raw()].contains(&metadata.uid());
-        is_writable_by_others(&metadata) && !(is_sticky && trusted)
-    };
-    path.ancestors().find(is_open).map(Path::to_owned)
 }
 
 pub fn findings(facts: &Facts) -> Vec<Finding> {

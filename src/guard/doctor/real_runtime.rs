@@ -1,12 +1,12 @@
 //! The real runtime, and what stands between it and us.
 
 use super::Finding;
-use super::ourselves::replaceable_by;
 use crate::config::Config;
 use crate::guard::child::{Answer, ask, short};
 use crate::invocation::Flavour;
 use crate::report::Failure;
 use crate::runtime::{self, Runtime};
+use crate::settings_files::replaceable_by;
 use std::path::{Path, PathBuf};
 
 pub struct Facts {
