@@ -201,6 +201,7 @@ impl<'a> MountFields<'a> {
             Some(word) => Ok(OptionWord { text: word, span: span(text, raw.get()) }),
             None => Err(NotUnderstood("a mount option is null".to_owned())),
         });
+        string(self.kind)?;
         Ok(Mount {
             destination: string(self.destination)?.unwrap_or_default(),
             source: string(self.source)?,
@@ -266,13 +267,16 @@ impl<'a> Linux<'a> {
     }
 }
 
-/// A string value decoded; `None` when absent or null. Borrowed unless it holds an escape.
+/// A string value decoded; `None` when absent or null. Borrowed unless it holds an escape. One with a NUL ends there for crun.
 fn string(raw: Option<&RawValue>) -> Result<Option<Cow<'_, str>>, NotUnderstood> {
     let Some(literal) = raw.map(RawValue::get).filter(|literal| *literal != "null") else { return Ok(None) };
     let inner = literal.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     match inner {
         Some(plain) if !plain.contains('\\') => Ok(Some(Cow::Borrowed(plain))),
-        Some(_) => Ok(Some(Cow::Owned(serde_json::from_str(literal)?))),
+        Some(_) => match serde_json::from_str::<String>(literal)? {
+            text if text.contains('\0') => Err(NotUnderstood(format!("a string with a NUL, {literal}, which crun ends there and runc does not"))),
+            text => Ok(Some(Cow::Owned(text))),
+        },
         None => Err(NotUnderstood(format!("a string was expected, not {}", literal.chars().take(40).collect::<String>()))),
     }
 }

@@ -113,9 +113,12 @@ impl Spec<'_> {
 }
 
 impl Spec<'_> {
-    /// The edit after which `paths` stand behind the others in `linux.maskedPaths`. `None` where that list is empty or missing.
+    /// The edit after which `paths` stand behind the others in `linux.maskedPaths`. `None` where that list is empty, missing, or no list of strings.
     #[must_use]
     pub fn append_masked_paths(&self, paths: &[&str]) -> Option<Edit> {
+        if self.masked_paths().is_empty() {
+            return None;
+        }
         let masked: Vec<&RawValue> = serde_json::from_str(self.masked_paths?.get()).ok()?;
         let at = span(self.text, masked.last()?.get()).end;
         Some(Edit { span: at..at, text: format!(",{}", paths.iter().map(|path| literal(path)).collect::<Vec<_>>().join(",")) })

@@ -44,8 +44,8 @@ impl<'de, T: Fields<'de>> Visitor<'de> for ObjectVisitor<T> {
                 fields.see(name);
             }
             let Some(index) = T::NAMES.iter().position(|known| *known == name) else {
-                if let Some(known) = T::NAMES.iter().find(|known| go_reads_as(&name, known)) {
-                    return Err(A::Error::custom(format_args!("the key {name:?}, which runc takes for {known:?} and crun does not")));
+                if let Some(known) = T::NAMES.iter().find(|known| go_reads_as(&name, known) || crun_reads_as(&name, known)) {
+                    return Err(A::Error::custom(format_args!("the key {name:?}, which one of runc and crun takes for {known:?} and the other does not")));
                 }
                 map.next_value::<IgnoredAny>()?;
                 continue;
@@ -95,6 +95,11 @@ fn go_reads_as(name: &str, known: &str) -> bool {
         c => c.to_ascii_lowercase(),
     };
     name.chars().map(fold).eq(known.chars().map(fold))
+}
+
+/// crun's names are C strings: they end at the first NUL (seen with 1.21 and 1.28).
+fn crun_reads_as(name: &str, known: &str) -> bool {
+    name.split_once('\0').is_some_and(|(name, _)| name == known)
 }
 
 /// All members of an object whose names are data, such as annotations.

@@ -105,6 +105,13 @@ fn what_runtimes_read_differently_is_not_understood() {
         r#"{"linux":{"rootfspropagation":"private"}}"#,
         r#"{"linux":{"rootfsPropagation":1}}"#,
         r#"{"linux":7}"#,
+        r#"{"mounts\u0000":[]}"#,
+        r#"{"mounts":[],"root\u0000x":{"path":"a"}}"#,
+        r#"{"mounts":[{"options\u0000":["rbind"]}]}"#,
+        r#"{"mounts":[{"options":["rbind\u0000"]}]}"#,
+        r#"{"mounts":[{"source":"/a\u0000b"}]}"#,
+        r#"{"mounts":[{"type":"tmpfs\u0000"}]}"#,
+        r#"{"root":{"path":"\u0000"}}"#,
     ];
     for text in ambiguous {
         assert!(parse(text).is_err(), "{text}");
@@ -158,6 +165,8 @@ fn rootfs_propagation_finds_a_place_beside_members_that_are_read_for_a_restore()
         assert_eq!(splice(before, &[spec.rootfs_propagation.unwrap().set(before, "rslave")]).concat(), after);
     }
     assert_eq!(parse(r#"{"linux":{"maskedPaths":["/m","/n"]}}"#).unwrap().masked_paths(), ["/m", "/n"]);
+    // What is not read would be appended again and again.
+    assert_eq!(parse(r#"{"linux":{"maskedPaths":["/m",true]}}"#).unwrap().append_masked_paths(&["/n"]), None);
     assert!(parse(r#"{"root":{"path":"r","readonly":true}}"#).unwrap().root_readonly);
     assert!(!parse(r#"{"root":{"path":"r","readonly":false}}"#).unwrap().root_readonly);
 }
