@@ -15,6 +15,7 @@ mod release;
 mod restore_plan;
 mod target;
 
+use crate::report;
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::{OsStr, c_int};
 use std::io::Write;
@@ -114,7 +115,10 @@ pub fn run(argv: &[&[u8]]) -> c_int {
     match outcome {
         Ok((text, status)) => match std::io::stdout().write_all(text.as_bytes()) {
             Ok(()) => status,
-            Err(_) => FAILED,
+            Err(error) => {
+                let _ = writeln!(std::io::stderr(), "runc-guard: write the report: {}", report::errno_name(&error));
+                FAILED
+            }
         },
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "runc-guard: {error:#}");

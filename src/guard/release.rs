@@ -64,7 +64,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
         renew_directories(&mut copies, &host.tree, &found);
     }
     let freedom = if arguments.dry_run { Freedom::default() } else { freedom::look(&path, &target, is_device, &copies) };
-    let report = Report { path: path.display().to_string(), copies, freedom, unlisted: found.unlisted.map(|errno| format!("{errno:?}")) };
+    let unlisted = found.unlisted.map(|errno| format!("{errno:?}"));
+    let report = Report { path: path.display().to_string(), copies, freedom, unlisted, unreadable: found.unreadable };
     let status = status(&report);
     let text = if arguments.json { String::from_utf8_lossy(&json_line(&report)).into_owned() } else { report.text() };
     Ok((text, status))
@@ -200,7 +201,7 @@ fn is_gone(report: &CopyReport, found: &Found) -> bool {
 
 fn status(report: &Report) -> c_int {
     let has = |action| report.copies.iter().any(|copy| copy.action == action);
-    if has(Action::Refused) || has(Action::Stuck) || report.freedom.busy.is_some() || !report.freedom.left.is_empty() {
+    if has(Action::Refused) || has(Action::Stuck) || report.freedom.busy.is_some() || !report.freedom.left.is_empty() || report.unreadable > 0 {
         FAILED
     } else if has(Action::WouldRelease) {
         WOULD_CHANGE
