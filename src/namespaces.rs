@@ -30,7 +30,7 @@ pub struct Found {
     pub namespaces: Vec<Namespace>,
     /// Why not all namespaces without a process were looked for: only those that are mounted here.
     pub unlisted: Option<Errno>,
-    /// Processes whose namespace could not be read: mostly somebody else's, without `CAP_SYS_PTRACE`.
+    /// Processes whose namespace must not be read: somebody else's, without `CAP_SYS_PTRACE`.
     pub unreadable: usize,
 }
 
@@ -47,9 +47,12 @@ pub fn find() -> std::io::Result<Found> {
             Ok(inode) => {
                 by_inode.entry(inode).and_modify(|lowest| *lowest = pid.min(*lowest)).or_insert(pid);
             }
-            // It has ended, or is a kernel thread or a zombie.
-            Err(error) if matches!(errno(&error), Errno::ENOENT | Errno::ESRCH) => {}
-            Err(_) => found.unreadable += 1,
+            Err(error) => match errno(&error) {
+                // It has ended, or is a kernel thread or a zombie.
+                Errno::ENOENT | Errno::ESRCH => {}
+                Errno::EACCES | Errno::EPERM => found.unreadable += 1,
+                _ => return Err(error),
+            },
         }
     }
     let ours = inode_of(Path::new("/proc/thread-self/ns/mnt"))?;

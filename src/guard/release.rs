@@ -201,7 +201,7 @@ fn is_gone(report: &CopyReport, found: &Found) -> bool {
 
 fn status(report: &Report) -> c_int {
     let has = |action| report.copies.iter().any(|copy| copy.action == action);
-    if has(Action::Refused) || has(Action::Stuck) || report.freedom.busy.is_some() || !report.freedom.left.is_empty() || report.unreadable > 0 {
+    if has(Action::Refused) || has(Action::Stuck) || report.freedom.busy.is_some() || !report.freedom.left.is_empty() {
         FAILED
     } else if has(Action::WouldRelease) {
         WOULD_CHANGE

@@ -47,7 +47,7 @@ pub struct Report {
     pub freedom: Freedom,
     /// Why namespaces without a process were looked for among the mounted ones only.
     pub unlisted: Option<String>,
-    /// Processes whose namespace could not be read.
+    /// Processes whose namespace must not be read.
     pub unreadable: usize,
 }
 
@@ -113,7 +113,7 @@ impl Report {
             let _ = writeln!(text, "{}", one_line(&line));
         }
         if self.unreadable > 0 {
-            let _ = writeln!(text, "not looked at: the namespaces of {} processes; try again", self.unreadable);
+            let _ = writeln!(text, "not looked at: the namespaces of {} processes (EACCES)", self.unreadable);
         }
         if let Some(errno) = &self.unlisted {
             let _ = writeln!(
