@@ -16,6 +16,7 @@ mod restore_plan;
 mod target;
 
 use crate::kernel::mount_groups;
+use crate::report;
 use clap::{CommandFactory, Parser, Subcommand};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
@@ -149,7 +150,10 @@ fn run_command(argv: &[&[u8]]) -> c_int {
     match outcome {
         Ok((text, status)) => match std::io::stdout().write_all(text.as_bytes()) {
             Ok(()) => status,
-            Err(_) => FAILED,
+            Err(error) => {
+                let _ = writeln!(std::io::stderr(), "runc-guard: write the report: {}", report::errno_name(&error));
+                FAILED
+            }
         },
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "runc-guard: {error:#}");

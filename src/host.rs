@@ -110,14 +110,8 @@ fn look_for_pins(view: &mut HostView, call: &Call, config: &Config, spec: &Spec<
     let table = || table.get_or_init(|| mountinfo::parse(read().as_deref().unwrap_or_default())).as_slice();
     let mut undecided = Vec::new();
     for (index, mount) in spec.mounts.iter().enumerate() {
-        let Directory { path, facts } = match directory_source(mount, call.flavour, config, bundle) {
-            Ok(Some(directory)) => directory,
-            Ok(None) => continue,
-            Err(why) => {
-                view.unknown.push(Unknown { mount: index, why });
-                continue;
-            }
-        };
+        let found = directory_source(mount, call.flavour, config, bundle);
+        let Some(Directory { path, facts }) = noted(found, index, &mut view.unknown) else { continue };
         if view.roots.is_empty() {
             view.roots = protected_roots(config, &path);
             if view.roots.is_empty() {
@@ -151,6 +145,13 @@ struct Directory {
     /// Resolved.
     path: PathBuf,
     facts: FileFacts,
+}
+
+fn noted<T>(found: Result<Option<T>, String>, mount: usize, unknown: &mut Vec<Unknown>) -> Option<T> {
+    found.unwrap_or_else(|why| {
+        unknown.push(Unknown { mount, why });
+        None
+    })
 }
 
 /// The source of a mount that the rule could have something to say about, if it is a directory.

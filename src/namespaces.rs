@@ -30,7 +30,7 @@ pub struct Found {
     pub namespaces: Vec<Namespace>,
     /// Why not all namespaces without a process were looked for: only those that are mounted here.
     pub unlisted: Option<Errno>,
-    /// Processes whose namespace could not be read: somebody else's, without `CAP_SYS_PTRACE`.
+    /// Processes whose namespace must not be read: somebody else's, without `CAP_SYS_PTRACE`.
     pub unreadable: usize,
 }
 
@@ -47,9 +47,12 @@ pub fn find() -> std::io::Result<Found> {
             Ok(inode) => {
                 by_inode.entry(inode).and_modify(|lowest| *lowest = pid.min(*lowest)).or_insert(pid);
             }
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => found.unreadable += 1,
-            // It has ended, or is a kernel thread or a zombie.
-            Err(_) => {}
+            Err(error) => match errno(&error) {
+                // It has ended, or is a kernel thread or a zombie.
+                Errno::ENOENT | Errno::ESRCH => {}
+                Errno::EACCES | Errno::EPERM => found.unreadable += 1,
+                _ => return Err(error),
+            },
         }
     }
     let ours = inode_of(Path::new("/proc/thread-self/ns/mnt"))?;
@@ -66,6 +69,34 @@ pub fn find() -> std::io::Result<Found> {
     Ok(found)
 }
 
+/// The mount namespace `inode`, by its process `pid` or whichever other is in it. `None`: no process is.
+///
+/// # Errors
+/// That is not to be found out.
+pub fn open(pid: i32, inode: u64) -> Result<Option<OwnedFd>, Errno> {
+    if let Some(handle) = open_of_process(pid, inode)? {
+        return Ok(Some(handle));
+    }
+    // A lower pid than that of a container's own process may have been that of a command in it, and has ended.
+    let found = find().map_err(|error| errno(&error))?;
+    let other = found.namespaces.iter().find(|namespace| namespace.inode == inode).and_then(|namespace| namespace.pid);
+    other.map_or(Ok(None), |pid| open_of_process(pid, inode))
+}
+
+fn open_of_process(pid: i32, inode: u64) -> Result<Option<OwnedFd>, Errno> {
+    match File::open(process_file(pid, "ns/mnt")).and_then(|file| Ok((file.metadata()?.ino(), file))) {
+        Ok((found, file)) => Ok((found == inode).then(|| file.into())),
+        Err(error) => match errno(&error) {
+            Errno::ENOENT | Errno::ESRCH => Ok(None),
+            errno => Err(errno),
+        },
+    }
+}
+
+fn errno(error: &std::io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
+}
+
 fn process_file(pid: i32, name: &str) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}/{name}"))
 }
@@ -79,10 +110,10 @@ fn inode_of(link: &Path) -> std::io::Result<u64> {
 
 /// Walks the kernel's own list, both ways from our namespace.
 fn without_process(known: &[u64]) -> Result<Vec<Namespace>, Errno> {
-    let ours = File::open("/proc/thread-self/ns/mnt").map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
+    let ours = File::open("/proc/thread-self/ns/mnt").map_err(|error| errno(&error))?;
     let mut found = Vec::new();
     for direction in [Direction::Next, Direction::Previous] {
-        let mut at = OwnedFd::from(ours.try_clone().map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?);
+        let mut at = OwnedFd::from(ours.try_clone().map_err(|error| errno(&error))?);
         loop {
             at = match kernel::neighbour(at.as_fd(), direction) {
                 Ok(next) => next,
@@ -120,7 +151,6 @@ impl Namespace {
     /// # Errors
     /// It is gone, or must not be read.
     pub fn table(&self) -> Result<Vec<u8>, Errno> {
-        let errno = |error: &std::io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(0));
         if let Some(pid) = self.pid {
             let mut table = Vec::new();
             let mut file = File::open(process_file(pid, "mountinfo")).map_err(|error| errno(&error))?;
@@ -231,5 +261,16 @@ mod tests {
         let mut line = Vec::new();
         escape_into(&mut line, b"a b\tc\nd\\e\xff");
         assert_eq!(line, b"a\\040b\\011c\\012d\\134e\xff");
+    }
+
+    #[test]
+    fn a_namespace_is_opened_by_another_process_when_the_one_that_was_known_is_gone() {
+        let ours = inode_of(Path::new("/proc/thread-self/ns/mnt")).unwrap();
+        let mut short = std::process::Command::new("true").spawn().unwrap();
+        short.wait().unwrap();
+        let gone = i32::try_from(short.id()).unwrap();
+        assert!(open_of_process(gone, ours).unwrap().is_none(), "the control");
+        assert!(open(gone, ours).unwrap().is_some());
+        assert!(open(gone, 1).unwrap().is_none(), "a namespace that nobody has");
     }
 }

@@ -191,3 +191,16 @@ fn a_hostile_path_reaches_no_terminal() {
     assert!(!text.contains('\u{1b}') && !text.lines().any(|line| line.starts_with("refuse")), "{text}");
     assert!(text.contains(r"/ho\u{1b}[2Jst\nrefuse"), "{text}");
 }
+
+#[test]
+fn a_report_that_cannot_be_written_is_told() {
+    let node = Node::new("");
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let run = Command::new(env!("CARGO_BIN_EXE_runc-guard"))
+        .args(["guard", "config"])
+        .env("RUNC_GUARD_CONFIG", node.path("settings.toml"))
+        .stdout(full)
+        .output();
+    let run = run.unwrap();
+    assert_eq!((run.status.code(), String::from_utf8_lossy(&run.stderr)), (Some(1), "runc-guard: write the report: ENOSPC\n".into()));
+}

@@ -103,9 +103,16 @@ struct Containers {
 fn heal(container: &Container, wish: &Wish, dry_run: bool) -> Report {
     let (id, name) = (container.workload.id.clone(), container.workload.name.clone());
     let mut report = Report { id, name, pid: container.pid, label: container.label(), ..Report::default() };
-    let Some(namespace) = container.open() else {
-        report.ended = true;
-        return report;
+    let namespace = match container.open() {
+        Ok(Some(namespace)) => namespace,
+        Ok(None) => {
+            report.ended = true;
+            return report;
+        }
+        Err(errno) => {
+            report.errors.push(format!("open its mount namespace: {errno:?}"));
+            return report;
+        }
     };
     match in_namespace::in_child(LIMIT, |sender| act::heal(namespace.as_fd(), wish, dry_run, sender)) {
         Ok(answer) => {
@@ -121,7 +128,7 @@ fn heal(container: &Container, wish: &Wish, dry_run: bool) -> Report {
         Err(errno) => report.errors.push(format!("start a child for its namespace: {errno:?}")),
     }
     // Our handle kept its mounts until now, so all that was said is true; but nobody sees them any more.
-    report.ended = container.open().is_none();
+    report.ended = matches!(container.open(), Ok(None));
     report
 }
 

@@ -64,7 +64,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
         renew_mountpoints(&mut copies, &host.tree, &found);
     }
     let freedom = if arguments.dry_run { Freedom::default() } else { freedom::look(&path, &target, is_device, &copies) };
-    let report = Report { path: path.display().to_string(), copies, freedom, unlisted: found.unlisted.map(|errno| format!("{errno:?}")) };
+    let unlisted = found.unlisted.map(|errno| format!("{errno:?}"));
+    let report = Report { path: path.display().to_string(), copies, freedom, unlisted, unreadable: found.unreadable };
     let status = status(&report);
     let text = if arguments.json { String::from_utf8_lossy(&json_line(&report)).into_owned() } else { report.text() };
     Ok((text, status))

@@ -5,6 +5,7 @@ use crate::deadline;
 use crate::mountinfo::line::Tree;
 use crate::paths;
 use anyhow::bail;
+use nix::errno::Errno;
 use nix::sys::stat::{SFlag, major, minor, stat};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,6 +38,7 @@ pub fn of_path(path: &Path, host: &Tree<'_, '_>) -> anyhow::Result<Wanted> {
         Resolved::Device(device, name) => Ok(Wanted { target: Target::of_device(device, name), path: path.to_owned(), is_device: true }),
         Resolved::Path(path) => Ok(Wanted { target: Target::of_path(host, &path), path, is_device: false }),
         Resolved::Other(path) => bail!("look at {}: ENOTBLK; name a directory, a file or a block device", path.display()),
+        Resolved::Unknown(path, errno) => bail!("look at {}: {errno:?}; whether it is a device is not known", path.display()),
     }
 }
 
@@ -44,6 +46,7 @@ enum Resolved {
     Device((u32, u32), PathBuf),
     Path(PathBuf),
     Other(PathBuf),
+    Unknown(PathBuf, Errno),
 }
 
 /// As the kernel spells it; of a path that is gone, as much as is left.
@@ -57,7 +60,12 @@ fn resolve(path: &Path) -> Resolved {
             _ => paths::lexical(Path::new("/"), path),
         },
     };
-    let Ok(facts) = stat(&spelt) else { return Resolved::Path(spelt) };
+    let facts = match stat(&spelt) {
+        Ok(facts) => facts,
+        // Gone, or in what a dead server left: no device in any case.
+        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::ENOTCONN | Errno::ESTALE | Errno::EHOSTDOWN) => return Resolved::Path(spelt),
+        Err(errno) => return Resolved::Unknown(spelt, errno),
+    };
     match SFlag::from_bits_truncate(facts.st_mode & SFlag::S_IFMT.bits()) {
         SFlag::S_IFBLK => {
             let number = |part: u64| u32::try_from(part).unwrap_or(u32::MAX);
@@ -65,5 +73,25 @@ fn resolve(path: &Path) -> Resolved {
         }
         SFlag::S_IFCHR => Resolved::Other(spelt),
         _ => Resolved::Path(spelt),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::staging;
+
+    #[test]
+    fn what_cannot_be_looked_at_is_not_taken_for_a_path() {
+        let answer = |errno: Option<Errno>| {
+            let work = move || {
+                errno.into_iter().for_each(|errno| staging::refuse(&[libc::SYS_newfstatat, libc::SYS_fstat], errno));
+                resolve(Path::new("/dev/null"))
+            };
+            std::thread::spawn(work).join().unwrap()
+        };
+        assert!(matches!(answer(None), Resolved::Other(_)), "the control");
+        assert!(matches!(answer(Some(Errno::EIO)), Resolved::Unknown(_, Errno::EIO)));
+        assert!(matches!(answer(Some(Errno::ENOTCONN)), Resolved::Path(_)));
     }
 }

@@ -1,8 +1,9 @@
 //! Which containers an operator means: by id, the beginning of an id, name or pid, or all.
 
-use crate::namespaces::{Found, Namespace};
+use crate::namespaces::{self, Found, Namespace};
 use crate::workload::{Kind, Node, Workload};
 use anyhow::{Context, bail};
+use nix::errno::Errno;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
@@ -32,9 +33,11 @@ impl Container {
     }
 
     /// Its mount namespace; `None` when it has ended.
-    pub fn open(&self) -> Option<OwnedFd> {
-        let file = File::open(format!("/proc/{}/ns/mnt", self.pid)).ok()?;
-        (file.metadata().ok()?.ino() == self.inode).then(|| file.into())
+    ///
+    /// # Errors
+    /// It is not known whether it has ended.
+    pub fn open(&self) -> Result<Option<OwnedFd>, Errno> {
+        namespaces::open(self.pid, self.inode)
     }
 
     fn is_called(&self, word: &str) -> bool {

@@ -7,6 +7,7 @@ use crate::in_namespace::{Answer, in_child};
 use crate::mountinfo::Device;
 use crate::mountinfo::line::{Tree, lines};
 use crate::namespaces;
+use crate::report::errno_name;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
@@ -26,7 +27,7 @@ pub struct Freedom {
     pub host: Vec<String>,
     /// Copies that are still there, although nothing was refused.
     pub left: Vec<String>,
-    /// Why a device cannot be opened exclusively.
+    /// Why a device cannot be opened exclusively, or nobody knows whether it can.
     pub busy: Option<String>,
     /// It was looked at, and is free.
     free: bool,
@@ -54,7 +55,14 @@ pub fn look(path: &Path, target: &Target, is_device: bool, copies: &[CopyReport]
 
 fn once(target: &Target, devices: &[PathBuf], stays: &[(u64, u32)]) -> Freedom {
     let mut freedom = Freedom { devices: devices.to_vec(), ..Freedom::default() };
-    for namespace in namespaces::find().map(|found| found.namespaces).unwrap_or_default() {
+    let found = match namespaces::find() {
+        Ok(found) => found,
+        Err(error) => {
+            freedom.busy = Some(format!("look for what is left: {}", errno_name(&error)));
+            return freedom;
+        }
+    };
+    for namespace in found.namespaces {
         let Ok(table) = namespace.table() else { continue };
         let lines = lines(&table);
         for (line, _) in target.copies(&Tree::of(&lines)) {

@@ -47,6 +47,8 @@ pub struct Report {
     pub freedom: Freedom,
     /// Why namespaces without a process were looked for among the mounted ones only.
     pub unlisted: Option<String>,
+    /// Processes whose namespace must not be read.
+    pub unreadable: usize,
 }
 
 impl CopyReport {
@@ -109,6 +111,9 @@ impl Report {
         }
         for line in self.freedom.lines() {
             let _ = writeln!(text, "{}", one_line(&line));
+        }
+        if self.unreadable > 0 {
+            let _ = writeln!(text, "not looked at: the namespaces of {} processes (EACCES)", self.unreadable);
         }
         if let Some(errno) = &self.unlisted {
             let _ = writeln!(
