@@ -5,9 +5,13 @@ pub mod mount_namespaces;
 pub mod probe;
 
 use nix::errno::Errno;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use std::ffi::{CStr, CString, c_char, c_int, c_long};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::time::Duration;
 
 /// What statx(2) says about a file and the mount that holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,6 +225,40 @@ pub fn clone_mount(file: BorrowedFd) -> Result<OwnedFd, Errno> {
 }
 
 /// What tests of this crate do to the world: mounts, and system calls that are refused.
+/// What SIGALRM writes on stderr, and what it has written last.
+static NEWS: AtomicPtr<Box<[u8]>> = AtomicPtr::new(null_mut());
+static TOLD: AtomicPtr<Box<[u8]>> = AtomicPtr::new(null_mut());
+
+/// From now on stderr gets the latest `news`, if they are new, after `first` and then every `interval`, whatever this process is waiting for; its
+/// children are not affected. Without a time it ends.
+pub fn tell_news(first: Duration, interval: Duration) {
+    let action = SigAction::new(SigHandler::Handler(tell), SaFlags::SA_RESTART, SigSet::empty());
+    let time = |time: Duration| libc::timeval { tv_sec: time.as_secs().cast_signed(), tv_usec: time.subsec_micros().into() };
+    let timer = libc::itimerval { it_interval: time(interval), it_value: time(first) };
+    // SAFETY: the handler does nothing but what signal-safety(7) allows; the kernel copies both structures.
+    let _ = unsafe { sigaction(Signal::SIGALRM, &action).map(|_| libc::setitimer(libc::ITIMER_REAL, &raw const timer, null_mut())) };
+}
+
+/// Never freed: another thread may be telling the old ones.
+pub fn set_news(news: &str) {
+    NEWS.store(Box::into_raw(Box::new(news.as_bytes().into())), Ordering::Release);
+}
+
+/// Whether anything has been told.
+pub fn has_told_news() -> bool {
+    !TOLD.load(Ordering::Acquire).is_null()
+}
+
+extern "C" fn tell(_: c_int) {
+    let (news, errno) = (NEWS.load(Ordering::Acquire), Errno::last_raw());
+    // SAFETY: null, or stored above and never freed or changed.
+    if let Some(text) = unsafe { news.as_ref() }.filter(|_| TOLD.swap(news, Ordering::AcqRel) != news) {
+        // SAFETY: reads no more than there is.
+        unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };
+    }
+    Errno::set_raw(errno);
+}
+
 #[cfg(test)]
 pub(crate) mod staging {
     use super::{CString, Errno, c_int, c_long, c_path};
