@@ -224,8 +224,7 @@ pub fn clone_mount(file: BorrowedFd) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// What tests of this crate do to the world: mounts, and system calls that are refused.
-/// What SIGALRM writes on stderr, and what it has written last.
+/// What SIGALRM writes on stderr, and what it wrote last.
 static NEWS: AtomicPtr<Box<[u8]>> = AtomicPtr::new(null_mut());
 static TOLD: AtomicPtr<Box<[u8]>> = AtomicPtr::new(null_mut());
 
@@ -259,6 +258,7 @@ extern "C" fn tell(_: c_int) {
     Errno::set_raw(errno);
 }
 
+/// What tests of this crate do to the world: mounts, and system calls that are refused.
 #[cfg(test)]
 pub(crate) mod staging {
     use super::{CString, Errno, c_int, c_long, c_path};
