@@ -2,6 +2,7 @@
 
 pub mod mount_groups;
 pub mod mount_namespaces;
+pub mod news;
 pub mod probe;
 
 use nix::errno::Errno;

@@ -3,10 +3,10 @@
 
 use crate::kernel::mount_namespaces::{self as kernel, Direction, MountFacts};
 use crate::mountinfo::line as mountinfo;
+use crate::workload::process::read;
 use nix::errno::Errno;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -152,10 +152,7 @@ impl Namespace {
     /// It is gone, or must not be read.
     pub fn table(&self) -> Result<Vec<u8>, Errno> {
         if let Some(pid) = self.pid {
-            let mut table = Vec::new();
-            let mut file = File::open(process_file(pid, "mountinfo")).map_err(|error| errno(&error))?;
-            file.read_to_end(&mut table).map_err(|error| errno(&error))?;
-            return Ok(table);
+            return read(process_file(pid, "mountinfo")).map_err(|error| errno(&error));
         }
         let Some(handle) = &self.handle else { return Err(Errno::ESRCH) };
         let id = kernel::id(handle.as_fd())?;

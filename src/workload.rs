@@ -82,7 +82,7 @@ pub struct Node {
     roots: Vec<Root>,
     /// Containers that we ourselves are in: from here they are the host, and not what an operator looks for.
     around_us: HashSet<String>,
-    running: OnceCell<Vec<Known>>,
+    running: OnceCell<Running>,
     /// The names in a storage of podman or CRI-O, by id: one file for all containers.
     storages: RefCell<HashMap<PathBuf, HashMap<String, String>>>,
 }
@@ -92,6 +92,21 @@ struct Known {
     container: Container,
     cgroups: Vec<String>,
     namespace: Option<u64>,
+}
+
+/// All running containers.
+struct Running {
+    known: Vec<Known>,
+    /// Their places in `known` by their cgroups: every holder is looked for here.
+    by_cgroup: HashMap<String, usize>,
+}
+
+impl Running {
+    fn of(known: Vec<Known>) -> Running {
+        let own = |(index, known): (usize, &Known)| known.cgroups.iter().filter_map(move |own| Some((cgroup::lineage(own).next()?, index))).collect();
+        let by_cgroup = known.iter().enumerate().flat_map::<Vec<_>, _>(own).collect();
+        Running { known, by_cgroup }
+    }
 }
 
 impl Default for Node {
@@ -131,16 +146,16 @@ impl Node {
     /// All containers that a runtime keeps a state of, in the order of their first processes.
     #[must_use]
     pub fn containers(&self) -> Vec<Container> {
-        self.running().iter().map(|known| known.container.clone()).collect()
+        self.running().known.iter().map(|known| known.container.clone()).collect()
     }
 
-    fn running(&self) -> &[Known] {
+    fn running(&self) -> &Running {
         self.running.get_or_init(|| {
             let mut found: Vec<Known> = self.roots.iter().flat_map(StateFolder::all_in).filter_map(|folder| self.known(&folder)).collect();
             // A stable sort: of two states of one process the first root's stays, which is the more trusted one.
             found.sort_by_key(|known| known.container.pid);
             found.dedup_by_key(|known| known.container.pid);
-            found
+            Running::of(found)
         })
     }
 
@@ -167,15 +182,20 @@ impl Node {
 
     /// A runtime may be told any cgroup; the deepest one wins.
     fn by_cgroup(&self, paths: &[&str]) -> Option<Workload> {
-        let depth = |known: &&Known| known.cgroups.iter().filter(|own| paths.iter().any(|path| cgroup::is_within(path, own))).map(String::len).max();
-        let deepest = self.running().iter().filter(|known| depth(known).is_some()).max_by_key(depth);
-        deepest.map(|known| known.container.workload.clone())
+        let running = self.running();
+        let own = |path: &&str| cgroup::lineage(path).find_map(|path| Some((path.len(), *running.by_cgroup.get(&path)?)));
+        let (_, index) = paths.iter().filter_map(own).max()?;
+        Some(running.known[index].container.workload.clone())
     }
 
     /// A container may have no cgroup of its own (podman's `--cgroups=disabled`).
     fn by_namespace(&self, pid: i32) -> Option<Workload> {
         let namespace = process::mount_namespace(pid);
-        self.running().iter().find(|known| known.namespace.is_some() && known.namespace == namespace).map(|known| known.container.workload.clone())
+        self.running()
+            .known
+            .iter()
+            .find(|known| known.namespace.is_some() && known.namespace == namespace)
+            .map(|known| known.container.workload.clone())
     }
 
     /// The runtime keeps its state where nobody looks (`--root`).

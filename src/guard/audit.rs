@@ -41,13 +41,14 @@ pub fn run(json: bool) -> Outcome {
         bail!("{problem}");
     }
     let config = settings.config;
+    let running = workload::containers();
+    let mut progress = Progress::of("auditing", running.len());
+    progress.step(0, "containers");
     let resolve = move || host::protected_roots(&config, Path::new("/")).into_iter().map(|root| root.path).collect::<Vec<_>>();
     let roots = deadline::within(PATIENCE, resolve).context("look at the protected roots: ETIMEDOUT; unmount what does not answer")?;
     let table = std::fs::read("/proc/thread-self/mountinfo").context("read /proc/thread-self/mountinfo")?;
     let table = lines(&table);
     let host = Host::of(Tree::of(&table), &roots);
-    let running = workload::containers();
-    let mut progress = Progress::of("auditing", running.len());
     let audited = running.into_iter().enumerate().filter_map(|(index, container)| {
         progress.step(index, "containers");
         audited(&host, container)
@@ -60,7 +61,7 @@ pub fn run(json: bool) -> Outcome {
 
 /// `None`: it has ended meanwhile.
 fn audited(host: &Host<'_, '_>, container: Container) -> Option<Audited> {
-    let table = std::fs::read(format!("/proc/{}/mountinfo", container.pid)).ok()?;
+    let table = workload::process::read(format!("/proc/{}/mountinfo", container.pid)).ok()?;
     let table = lines(&table);
     let (meaning, document_problem) = match meaning(&container) {
         Ok(meaning) => (meaning, None),

@@ -91,16 +91,20 @@ fn look(path: &Path, found: &Found) -> anyhow::Result<Holders> {
     let ours = std::fs::read("/proc/thread-self/mountinfo").context("read /proc/thread-self/mountinfo")?;
     let ours = lines(&ours);
     let host = Tree::of(&ours);
-    let Wanted { path, target, is_device } = target::of_path(path, &host)?;
     let mut progress = Progress::of("reading", found.namespaces.len());
+    progress.step(0, "mount tables");
+    let Wanted { path, target, is_device } = target::of_path(path, &host)?;
     let mut others = Vec::new();
     for (index, namespace) in found.namespaces.iter().enumerate().filter(|(_, namespace)| !namespace.is_ours) {
         progress.step(index, "mount tables");
         others.extend(holder(namespace, &target));
     }
+    progress.turn_to("asking about", others.len());
+    progress.step(0, "holders");
     add_open_files(&mut others);
     let node = workload::Node::new();
-    for holder in &mut others {
+    for (index, holder) in others.iter_mut().enumerate() {
+        progress.step(index, "holders");
         holder.workload = holder.pid.map(|pid| node.of_process(pid));
     }
     Ok(Holders {

@@ -1,39 +1,52 @@
-//! One line on a terminal while something takes long; nothing anywhere else.
+//! One line on a terminal while something takes long; nothing anywhere else. A signal writes it, because what takes long is as often one step that
+//! waits for a dead file server as it is many steps.
 
+use crate::kernel::news;
 use std::io::{IsTerminal, Write, stderr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// An action in steps that are usually too fast to be seen.
+/// An action in steps that are usually too fast to be seen. One at a time.
 pub struct Progress {
     verb: &'static str,
     total: usize,
-    begun: Instant,
-    shown: Option<Instant>,
+    on_terminal: bool,
 }
 
 const PATIENCE: Duration = Duration::from_secs(1);
 const REFRESH: Duration = Duration::from_millis(200);
+/// To the first column, and nothing on the line.
+const ERASE: &str = "\r\x1b[K";
 
 impl Progress {
     /// `verb` as in "reading 3 of 100 namespaces".
     pub fn of(verb: &'static str, total: usize) -> Progress {
-        Progress { verb, total, begun: Instant::now(), shown: None }
+        let on_terminal = stderr().is_terminal();
+        if on_terminal {
+            news::tell_every(PATIENCE, REFRESH);
+        }
+        Progress { verb, total, on_terminal }
+    }
+
+    /// The same action goes on with other steps.
+    pub fn turn_to(&mut self, verb: &'static str, total: usize) {
+        (self.verb, self.total) = (verb, total);
     }
 
     /// `done` steps are over, and `what` comes next.
     pub fn step(&mut self, done: usize, what: &str) {
-        let is_due = self.shown.map_or(self.begun.elapsed() > PATIENCE, |shown| shown.elapsed() > REFRESH);
-        if is_due && stderr().is_terminal() {
-            self.shown = Some(Instant::now());
-            let _ = write!(stderr(), "\r\x1b[K{} {} of {} {what}", self.verb, done + 1, self.total);
+        if self.on_terminal {
+            news::set(&format!("{ERASE}{} {} of {} {what}", self.verb, done + 1, self.total));
         }
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if self.shown.is_some() {
-            let _ = write!(stderr(), "\r\x1b[K");
+        if self.on_terminal {
+            news::tell_every(Duration::ZERO, Duration::ZERO);
+        }
+        if news::were_told() {
+            let _ = write!(stderr(), "{ERASE}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::OpenFile;
 use crate::mountinfo::Device;
 use crate::mountinfo::line::lines;
-use crate::workload::process::command;
+use crate::workload::process::{command, read};
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -33,7 +33,7 @@ pub fn uses_by_handle(pids: &[i32], mount_ids: &[u32]) -> Vec<OpenFile> {
 
 /// The devices of mounts, as a list of mapped files names them. `None`: any, because a file of an overlay can be shown with another.
 fn devices_of(pid: i32, mount_ids: &[u32]) -> Option<Vec<Device>> {
-    let table = std::fs::read(format!("/proc/{pid}/mountinfo")).ok().filter(|table| !table.is_empty())?;
+    let table = read(format!("/proc/{pid}/mountinfo")).ok().filter(|table| !table.is_empty())?;
     let lines = lines(&table);
     let wanted = || lines.iter().filter(|line| mount_ids.contains(&line.id));
     // Out of this process' sight (chroot): another may see it.
@@ -80,7 +80,7 @@ impl Process<'_> {
     /// Each file once, however many parts of it are mapped. The device and inode of a line are those of the file system, which may be mounted
     /// several times; which mount it is says the link.
     fn mapped(&self, devices: Option<&[Device]>) -> Vec<OpenFile> {
-        let text = std::fs::read(self.folder.join("maps")).unwrap_or_default();
+        let text = read(self.folder.join("maps")).unwrap_or_default();
         let mut seen = BTreeSet::new();
         let files =
             text.split(|byte| *byte == b'\n').filter_map(mapping).filter(|mapping| devices.is_none_or(|wanted| wanted.contains(&mapping.device)));

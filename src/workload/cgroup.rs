@@ -100,12 +100,11 @@ pub fn service<'a>(paths: &[&'a str]) -> Option<&'a str> {
     paths.iter().find_map(|path| components(path).filter(is_service).last())
 }
 
-/// Whether `path` is the cgroup `own` or below it.
-#[must_use]
-pub fn is_within(path: &str, own: &str) -> bool {
-    let (mut path, own) = (components(path), components(own));
-    let mut own = own.peekable();
-    own.peek().is_some() && own.all(|component| path.next() == Some(component))
+/// The cgroup itself and all above it, the deepest first, each in one spelling; the root is none.
+pub fn lineage(path: &str) -> impl Iterator<Item = String> {
+    let spelt: String = components(path).flat_map(|component| ["/", component]).collect();
+    let above = |path: &String| Some(path[..path.rfind('/')?].to_owned());
+    std::iter::successors(Some(spelt), above).take_while(|path| !path.is_empty())
 }
 
 /// The cgroup that a path of a mounted hierarchy is, as `/proc/P/cgroup` spells it. `hierarchy` is empty for the one of cgroup v2.

@@ -1,7 +1,10 @@
 //! What /proc tells about one process. All of it is text that the kernel makes by itself: nothing here waits for a file system.
 
 use std::fmt::Display;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 /// The program's name, which the program itself may have set.
 #[must_use]
@@ -17,8 +20,18 @@ pub fn cgroup(pid: impl Display) -> String {
 }
 
 fn text_of(pid: impl Display, file: &str) -> String {
-    let bytes = std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    let bytes = read(format!("/proc/{pid}/{file}")).unwrap_or_default();
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// A file of /proc. It tells no size, so `std::fs::read` begins with 32 bytes and asks a dozen times for what the kernel gives by the page.
+///
+/// # Errors
+/// It could not be read.
+pub fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(16 << 10);
+    File::open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The inode of its mount namespace, by the link's text: `mnt:[4026531841]`.
