@@ -63,6 +63,7 @@ pub fn tell_panics(target: LogTarget<'_>) {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let failure = Failure::new(format!("prepare the bundle: a bug at {place}; please report it"));
         tell(&failure, LogTarget { path: path.as_deref(), json });
+        #[allow(clippy::disallowed_methods)] // after a panic there is no way back to the caller, who would tell it a second time
         std::process::exit(1);
     }));
 }
