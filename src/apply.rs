@@ -64,6 +64,7 @@ fn carry_out(action: &Action) -> Outcome {
         Action::Create { creation, .. } => create(creation),
         Action::MakeDirectory { path, mode, .. } => made(make_directory(path, *mode), "make directory", path, "make it by hand"),
         // Empty and no mount, or else the kernel leaves it.
+        #[allow(clippy::disallowed_methods)]
         Action::RemoveDirectory { path, .. } => {
             made(std::fs::remove_dir(path), "remove directory", path, "unmount what is mounted there, and remove it")
         }

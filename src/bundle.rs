@@ -73,6 +73,7 @@ impl Document {
         let create = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(self.metadata.mode() & 0o777).open(path);
         let open = |path: &Path| match create(path) {
             // The lock makes the fixed name ours: what is there was left by a run that was killed.
+            #[allow(clippy::disallowed_methods)]
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => std::fs::remove_file(path).and_then(|()| create(path)),
             outcome => outcome,
         };

@@ -73,6 +73,7 @@ pub fn tell_panics(target: LogTarget<'_>) {
     let (path, json) = (target.path.map(OsStr::to_owned), target.json);
     std::panic::set_hook(Box::new(move |panic| {
         tell(&bug(panic), LogTarget { path: path.as_deref(), json });
+        #[allow(clippy::disallowed_methods)] // after a panic there is no way back to the caller, who would tell it a second time
         std::process::exit(1);
     }));
 }

@@ -96,18 +96,21 @@ impl SettingsFile {
     }
 
     /// Puts the copy in the file's place.
+    #[allow(clippy::disallowed_methods)] // names in one directory that only root can write
     pub fn restore(&self) -> Result<()> {
         self.check_unchanged()?;
         std::fs::rename(copy_path(&self.path), &self.path).map_err(|error| self.failed("rename its copy to", &error))?;
         self.sync_directory()
     }
 
+    #[allow(clippy::disallowed_methods)] // a file that `guard configure` made itself
     pub fn delete(&self) -> Result<()> {
         self.check_unchanged()?;
         std::fs::remove_file(&self.path).map_err(|error| self.failed("remove", &error))?;
         self.sync_directory()
     }
 
+    #[allow(clippy::disallowed_methods)] // the copy is our own
     pub fn delete_copy(&self) -> Result<()> {
         match std::fs::remove_file(copy_path(&self.path)) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(self.failed("remove the copy of", &error)),
@@ -116,6 +119,7 @@ impl SettingsFile {
     }
 
     /// The copy is a second name of the file itself, whose first one then goes to the new content: so mode, owner and attributes are right.
+    #[allow(clippy::disallowed_methods)] // the copy is our own
     fn keep_copy(&self) -> io::Result<()> {
         let copy = copy_path(&self.path);
         match std::fs::hard_link(&self.path, &copy) {
