@@ -9,6 +9,8 @@ mod node;
 mod record;
 mod restore_container;
 
+mod attributes;
+mod bare_places;
 mod dead_mounts;
 mod documents;
 mod inheritance;
