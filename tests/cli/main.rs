@@ -37,4 +37,5 @@ mod special_files;
 mod surroundings;
 mod told;
 mod trust;
+mod wrapper_loops;
 mod writing;
