@@ -74,7 +74,11 @@ fn become_runtime(args: RawArgs, argv: &[&[u8]]) -> (Failure, Flavour) {
     let settings = settings_files::read();
     let runtime = match runtime::find(&settings.config) {
         Ok(runtime) => runtime,
-        Err(failure) => return (failure, settings.config.flavour.unwrap_or(Flavour::Unknown)),
+        Err(failure) => {
+            // Settings that could not be read may have named one.
+            let failure = settings.problems.first().map_or(failure.clone(), |problem| failure.with_cause(&problem.to_string()));
+            return (failure, settings.config.flavour.unwrap_or(Flavour::Unknown));
+        }
     };
     let mut passed_on = args;
     let prepared = match invocation::parse(runtime.flavour, argv) {

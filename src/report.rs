@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime};
 
 /// Why runc-guard could not do its work: one sentence, verb and object, errno by name, what to do. Never strerror's words: engines take
 /// "permission denied" and "no such file or directory" for something else.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure(String);
 
 impl Failure {
@@ -30,6 +30,12 @@ impl Failure {
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0
+    }
+
+    /// The same with what may have led to it.
+    #[must_use]
+    pub fn with_cause(&self, cause: &str) -> Failure {
+        Failure(one_line(&format!("{}; {cause}", self.0)))
     }
 }
 
