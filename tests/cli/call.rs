@@ -130,7 +130,10 @@ impl Call {
     }
 
     fn capture(&self, name: &str) -> File {
-        OpenOptions::new().write(true).create(true).truncate(true).open(self.scratch.join(name)).unwrap()
+        // Two who have opened it do not write over each other.
+        let path = self.scratch.join(name);
+        let _ = std::fs::remove_file(&path);
+        OpenOptions::new().append(true).create(true).open(path).unwrap()
     }
 
     fn become_program(&self, program: &CString, argv: &[*const c_char], environment: &[*const c_char], stdio: &[File; 3]) -> io::Error {

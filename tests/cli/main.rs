@@ -13,6 +13,7 @@ mod attributes;
 mod bare_places;
 mod dead_mounts;
 mod documents;
+mod failures;
 mod inheritance;
 mod own_log;
 mod pass_through;
