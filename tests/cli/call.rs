@@ -37,6 +37,8 @@ pub struct Outcome {
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
     pub took: Duration,
+    /// CPU time of the process, through all that it has become, and of its children that it has waited for.
+    pub cpu: Duration,
     /// `None`: the runtime was not reached.
     pub record: Option<Record>,
 }
@@ -128,7 +130,10 @@ impl Call {
     }
 
     fn capture(&self, name: &str) -> File {
-        OpenOptions::new().write(true).create(true).truncate(true).open(self.scratch.join(name)).unwrap()
+        // Two who have opened it do not write over each other.
+        let path = self.scratch.join(name);
+        let _ = std::fs::remove_file(&path);
+        OpenOptions::new().append(true).create(true).open(path).unwrap()
     }
 
     fn become_program(&self, program: &CString, argv: &[*const c_char], environment: &[*const c_char], stdio: &[File; 3]) -> io::Error {
@@ -182,14 +187,20 @@ impl Running {
             assert!(self.ends_within(Duration::from_secs(2)), "the call hangs, and cannot even be killed");
         }
         let mut status = 0;
-        // SAFETY: our own child, not yet waited for.
-        unsafe { libc::waitpid(self.pid, &raw mut status, 0) };
+        // SAFETY: our own child, not yet waited for; all-zero is a valid structure, which the kernel fills.
+        let usage = unsafe {
+            let mut usage: libc::rusage = std::mem::zeroed();
+            libc::wait4(self.pid, &raw mut status, 0, &raw mut usage);
+            usage
+        };
+        let seconds = |time: libc::timeval| Duration::from_micros(u64::try_from(time.tv_sec * 1_000_000 + time.tv_usec).unwrap());
+        let cpu = seconds(usage.ru_utime) + seconds(usage.ru_stime);
         let read = |name: &str| std::fs::read(self.scratch.join(name)).unwrap();
         let (stdout, stderr) = (read("stdout"), read("stderr"));
         assert!(in_time, "the call hangs; its stderr: {}", String::from_utf8_lossy(&stderr));
         let status = ExitStatus::from_raw(status);
         assert_ne!(status.code(), Some(126), "the call could not be started: {}", String::from_utf8_lossy(&stderr));
-        Outcome { pid: self.pid, status, stdout, stderr, took: self.started.elapsed(), record: Record::take(&self.record) }
+        Outcome { pid: self.pid, status, stdout, stderr, took: self.started.elapsed(), cpu, record: Record::take(&self.record) }
     }
 
     fn ends_in_time(&self) -> bool {

@@ -9,8 +9,11 @@ mod node;
 mod record;
 mod restore_container;
 
+mod attributes;
+mod bare_places;
 mod dead_mounts;
 mod documents;
+mod failures;
 mod inheritance;
 mod own_log;
 mod pass_through;
@@ -35,4 +38,5 @@ mod special_files;
 mod surroundings;
 mod told;
 mod trust;
+mod wrapper_loops;
 mod writing;

@@ -36,6 +36,12 @@ impl PrivateMounts {
         self.0.push(at.as_ref().to_owned());
     }
 
+    /// Shows `source` at `at`.
+    pub fn bind_to(&mut self, source: impl AsRef<Path>, at: impl AsRef<Path>) {
+        mount(source.as_ref().to_str().unwrap(), at.as_ref(), "", libc::MS_BIND, "");
+        self.0.push(at.as_ref().to_owned());
+    }
+
     pub fn read_only(&mut self, at: impl AsRef<Path>) {
         self.bind(&at);
         mount("none", at.as_ref(), "", libc::MS_REMOUNT | libc::MS_BIND | libc::MS_RDONLY, "");

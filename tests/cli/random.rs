@@ -1,5 +1,6 @@
 //! Thousands of random calls: the runtime is started alike with the guard and without it (P1).
 
+use crate::attributes::DRESSES;
 use crate::node::Node;
 
 const CALLS: usize = 5_000;
@@ -132,7 +133,8 @@ fn differences(runtime: &'static str, seed: u64, calls: usize) -> Vec<String> {
     let mut differences = Vec::new();
     for _ in 0..calls {
         let argv = argv(&mut random);
-        let call = node.guard([""; 0]).argv(&argv);
+        let (what, dress) = *random.pick(&DRESSES);
+        let call = node.guard([""; 0]).argv(&argv).in_child(dress);
         let guarded = call.run();
         let direct = call.program(node.runtime_path()).run();
         if runtime == "youki" && argv.iter().any(|word| word == b"restore") && guarded.stderr_text().contains("has no restore") {
@@ -147,7 +149,7 @@ fn differences(runtime: &'static str, seed: u64, calls: usize) -> Vec<String> {
         let silent = guarded.stdout.is_empty() && guarded.stderr.is_empty();
         if !same || !silent || guarded.status != direct.status {
             let shown: Vec<_> = argv.iter().map(|word| word.escape_ascii().to_string()).collect();
-            differences.push(format!("{runtime} {shown:?}: {guarded:?}"));
+            differences.push(format!("{runtime} {shown:?}, {what}: {guarded:?}"));
         }
     }
     differences

@@ -101,7 +101,7 @@ fn without_proc() {
 }
 
 /// A seccomp filter that answers these system calls with `errno`, as container engines' default profiles do with calls they do not know.
-fn deny(numbers: &'static [i64], errno: i32) -> impl Fn() -> io::Result<()> {
+pub fn deny(numbers: &'static [i64], errno: i32) -> impl Fn() -> io::Result<()> {
     move || {
         let statement = |code: u32, k: u32| libc::sock_filter { code: u16::try_from(code).unwrap(), jt: 0, jf: 0, k };
         let mut program = vec![statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0)];

@@ -112,7 +112,9 @@ fn process() -> String {
     let cwd = std::env::current_dir().unwrap_or_default();
     let cwd = hex(cwd.as_os_str().as_bytes());
     let group_is_pid = group == pid;
-    format!("pid {pid}\nppid {parent}\nleader {group_is_pid}\nsid {session}\nnice {nice}\numask {mask:o}\ncwd {cwd}\n")
+    // A session of its own has another number each time.
+    let own_session = if session == pid { 0 } else { session };
+    format!("pid {pid}\nppid {parent}\nleader {group_is_pid}\nsid {own_session}\nnice {nice}\numask {mask:o}\ncwd {cwd}\n")
 }
 
 /// `ignored`, `caught` and `blocked` with signal numbers; `deathsig`.
