@@ -174,6 +174,9 @@ pub struct Settings {
 /// Enough to mend a file by; a file with more is no settings file.
 const MOST_PROBLEMS: usize = 20;
 
+/// How many lines of a damaged file may begin as a setting that is looked for there; each of them costs up to [`MOST_VALUE_LINES`] attempts.
+const MOST_STARTS: usize = 16;
+
 /// How many lines a value is looked for that stands in a damaged file.
 const MOST_VALUE_LINES: usize = 64;
 
@@ -210,7 +213,8 @@ impl Settings {
     /// Of a file that is no TOML as a whole: what says which runtime is meant, because `state`, `kill` and `delete` must still reach that one.
     fn salvage(&mut self, file: &Path, text: &str) {
         let lines: Vec<&str> = text.lines().collect();
-        for (start, _) in lines.iter().enumerate().filter(|(_, line)| line.starts_with("runtimes") || line.starts_with("flavour")) {
+        let starts = lines.iter().enumerate().filter(|(_, line)| line.starts_with("runtimes") || line.starts_with("flavour"));
+        for (start, _) in starts.take(MOST_STARTS) {
             let ends = start + 1..=lines.len().min(start + MOST_VALUE_LINES);
             let whole = ends.map(|end| lines[start..end].join("\n")).find(|value| DeTable::parse(value).is_ok());
             let Some(text) = whole.as_deref() else { continue };
@@ -229,11 +233,13 @@ impl Settings {
 
     fn absorb_table(&mut self, part: Part<'_>, prefix: &str, table: DeTable<'_>) {
         for (key, value) in table {
-            if self.problems.len() >= MOST_PROBLEMS {
-                return;
-            }
-            let line = part.line(key.span().start);
+            let at = key.span().start;
             let key = format!("{prefix}{}", key.get_ref());
+            // No more problems are told then, but what is sound still counts.
+            if self.problems.len() >= MOST_PROBLEMS && !is_known(&key) {
+                continue;
+            }
+            let line = part.line(at);
             if let Err(what) = self.absorb_value(part, line, &key, value) {
                 self.tell(part.file, Some(line), what);
             }
@@ -255,6 +261,11 @@ impl Settings {
             _ => Err(format!("unknown key {key}; `runc-guard guard config` lists the keys there are")),
         }
     }
+}
+
+/// Whether it is the key of a setting or of a table of them.
+fn is_known(key: &str) -> bool {
+    SETTINGS.iter().any(|setting| setting.key.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
 }
 
 /// `KEY: ` of the line on which the parser stopped, as far as there is one.

@@ -70,6 +70,24 @@ fn what_is_sound_in_a_damaged_file_still_counts() {
 }
 
 #[test]
+fn no_number_of_problems_hides_the_runtime() {
+    let many: String = (0..100).map(|number| format!("a{number} = 1\n")).collect();
+    let read = settings(&format!("{many}flavour = 'youki'\nruntimes = ['/opt/crun']\n[rules.may-detach-mounts]\nenabled = false\n"));
+    assert_eq!((read.config.runtimes, read.config.flavour), (vec!["/opt/crun".to_owned()], Some(Flavour::Youki)));
+    assert_eq!(read.problems.len(), MOST_PROBLEMS);
+}
+
+#[test]
+fn a_file_of_nothing_but_beginnings_holds_nobody_up() {
+    let cpu = || nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap();
+    let before = cpu();
+    let read = settings(&"runtimes = [\n".repeat(20_000));
+    assert!(!read.problems.is_empty());
+    // 64 attempts for each line would take minutes.
+    assert!((cpu() - before).tv_sec() < 10, "{:?}", cpu() - before);
+}
+
+#[test]
 fn rules_have_their_own_settings() {
     let config = settings("on_error = 'fail'\n[rules.may-detach-mounts]\nenabled = false\non_error = 'pass'").config;
     assert_eq!(config.on_error_of("slave-protected-binds"), OnError::Fail);
