@@ -43,11 +43,15 @@ one_bundle() {                                           # COUNT
     mkdir -p "$bundle" "$WORK/engine"
     cp "$WORK/old.json" "$bundle/config.json"
     settings one "$TOOLS/whole/runc"
-    while cp "$WORK/old.json" "$WORK/engine/new" && mv "$WORK/engine/new" "$bundle/config.json"; do sleep 0.01; done 2>/dev/null &
+    until [[ -e $WORK/engine/stop ]]; do
+        cp "$WORK/old.json" "$WORK/engine/new"
+        mv "$WORK/engine/new" "$bundle/config.json"
+        sleep 0.01
+    done &
     engine=$!
     flood "no-op runtime, all the same bundle" "$1" 200 < <(guard_call "$bundle" id-%; echo)
-    kill "$engine"
-    wait "$engine" 2>/dev/null || true
+    touch "$WORK/engine/stop"
+    wait "$engine"
     "$TOOLS/runc-guard" create --bundle "$bundle" last
     verdict "all the same bundle: old or new for each, new for the last, nothing left" \
         "$("$HERE/check" "$WORK/one" "$WORK/new.json" "$WORK/one.log" - "$TOOLS")"

@@ -22,12 +22,13 @@ write_real_bundles() {                                   # COUNT
 }
 
 plan_of_cycles() {                                       # RUNTIME
-    local via program state=$WORK/state
+    local via program bundle state=$WORK/state
     for via in guard bare; do
         program=$(command -v "$1")
         [[ $via == bare ]] || program=$TOOLS/runc-guard
-        printf '%s\t%s\t%s\t%s\n' "$via" "$program --root $state --log $WORK/oci-$via.log --log-format json create --bundle $WORK/cycle/$via-% load-$via-%" \
-            "$program --root $state start load-$via-%" "$program --root $state delete --force load-$via-%"
+        bundle=$WORK/cycle/$via-%
+        printf '%s\t%s\t%s\t%s\n' "$via" "$program --root $state --log $WORK/oci-$via.log --log-format json create --bundle $bundle --pid-file $bundle/pid load-$via-%" \
+            "$program --root $state start load-$via-%" "$HERE/end $bundle/pid $program --root $state delete load-$via-%"
     done
 }
 
@@ -38,7 +39,7 @@ left_of_containers() {                                   # RUNTIME MOUNTS-BEFORE
     find "$WORK/state" -mindepth 1 -maxdepth 1 | sed 's/^/state: /'
     find /sys/fs/cgroup -type d -name 'load-*' | sed 's/^/cgroup: /'
     grep -l '/load-' /proc/[0-9]*/cgroup 2>/dev/null | sed 's/^/process: /' || true
-    find "$WORK/cycle" -mindepth 2 -maxdepth 2 -path '*-[0-9]*/*' ! -name config.json | sed 's/^/file: /'
+    find "$WORK/cycle" -mindepth 2 -maxdepth 2 -path '*-[0-9]*/*' ! -name config.json ! -name pid | sed 's/^/file: /'
     comm -13 "$2" <(mounts_here) | sed 's/^/mount: /'
 }
 
