@@ -20,6 +20,6 @@ END {
     print ""
     for (i = 1; i <= rows; i++) {
         name = order[i]
-        if (name != "floor") printf "- %s ≤ 60 ms: %.1f: **%s**\n", title[name], wall[name], wall[name] <= 60 ? "met" : "MISSED"
+        if (name != "floor") printf "- %s ≤ 60 ms: %.1f (%.1f of CPU): **%s**\n", title[name], wall[name], cpu[name], wall[name] <= 60 ? "met" : "MISSED"
     }
 }

@@ -35,7 +35,9 @@ impl Progress {
     /// `done` steps are over, and `what` comes next.
     pub fn step(&mut self, done: usize, what: &str) {
         if self.on_terminal {
-            news::set(&format!("{ERASE}{} {} of {} {what}", self.verb, done + 1, self.total));
+            // Before the first step of none.
+            let total = self.total.max(done + 1);
+            news::set(&format!("{ERASE}{} {} of {total} {what}", self.verb, done + 1));
         }
     }
 }

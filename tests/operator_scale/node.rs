@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 /// What is done on the node, in sh. `$1`: a folder for it, `$GUARD`: the program; `volume` is a mount.
 const STAGE: &str = r#"
 set -eu
+mount -t tmpfs node "$1"
 cd "$1"
-mount -t tmpfs node .
 mkdir volume volumes early
 mount -t tmpfs early early
 for number in $(seq 40); do mkdir "volumes/$number"; mount -t tmpfs some "volumes/$number"; done
