@@ -24,7 +24,7 @@ fn a_mount_table_is_read_for_each_namespace_and_not_for_each_process() {
     assert_eq!(tables_opened(5, 300), of_few, "300 processes in one namespace are one namespace");
     let of_more = tables_opened(25, 1);
     let for_each = (of_more - of_few) / 20;
-    assert!((1..=2).contains(&for_each) && (of_more - of_few) % 20 == 0, "each namespace more costs the same: {of_few}, {of_more}");
+    assert!((1..=2).contains(&for_each) && (of_more - of_few).is_multiple_of(20), "each namespace more costs the same: {of_few}, {of_more}");
 }
 
 #[test]

@@ -31,6 +31,7 @@ pub fn on_node(script: &str) -> Outcome {
     let words = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private", "sh", "-c", &text, "-"];
     let mut command = Command::new("unshare");
     command.args(words).arg(folder.path()).env("GUARD", env!("CARGO_BIN_EXE_runc-guard")).env("RUNC_GUARD_CONFIG", settings(folder.path()));
+    #[allow(clippy::zombie_processes)] // wait4(2) below, which also tells the memory
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let text = std::io::read_to_string(child.stdout.take().unwrap()).unwrap();
     let (status, memory) = wait_for(i32::try_from(child.id()).unwrap());
