@@ -110,7 +110,7 @@ fn calls_with_one_place_are_disallowed_with_a_reason() {
     let settings: toml::Table = std::fs::read_to_string(root().join("clippy.toml")).unwrap().parse().unwrap();
     let methods = settings["disallowed-methods"].as_array().unwrap();
     for method in methods {
-        assert!(method.get("reason").and_then(toml::Value::as_str).is_some_and(|reason| reason.len() > 10), "no reason: {method}");
+        assert!(method.get("reason").and_then(toml::Value::as_str).is_some_and(|reason| reason.len() > 10), "no reason: {method:?}");
     }
     let named = |path: &str| methods.iter().any(|method| method["path"].as_str() == Some(path));
     // Promise P16.

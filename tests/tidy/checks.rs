@@ -130,5 +130,5 @@ fn an_allowance_without_a_reason_is_seen() {
 #[test]
 fn functions_are_measured() {
     let text = format!("impl A {{\n    pub fn long() {{\n{}    }}\n\n    fn short() {{\n    }}\n}}\n", "        work();\n".repeat(39));
-    assert_eq!(function_lengths(&text), [(2, 41), (43, 2)]);
+    assert_eq!(function_lengths(&text), [(2, 41), (44, 2)]);
 }
