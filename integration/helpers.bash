@@ -22,6 +22,7 @@ setup() {
 teardown() {
     local runtime
     dump_on_failure
+    ! declare -F end_hanging_file_servers >/dev/null || end_hanging_file_servers
     for runtime in runc crun; do delete_all_containers "$runtime"; done
     close_fds
     unmount_below "$NODE"

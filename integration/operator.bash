@@ -102,3 +102,36 @@ mount_dead_file_server() {                               # DIRECTORY
     mount -i -t fuse -o "fd=$fuse,rootmode=40000,user_id=0,group_id=0" dead "$1"
     ! timeout 0.2 ls "$1" || fail "the server answers"
 }
+
+# A server that says hello, takes every question and answers none, as a daemon that hangs. Who has asked cannot even be killed.
+mount_hanging_file_server() {                            # DIRECTORY
+    local fuse looker
+    mkdir "$1"
+    exec {fuse}<>/dev/fuse
+    mount -i -t fuse -o "fd=$fuse,rootmode=40000,user_id=0,group_id=0" hanging "$1"
+    # FUSE_INIT is 26; its answer is a header of 16 bytes and a fuse_init_out of 64.
+    perl -e 'open my $fuse, "+<&=", $ARGV[0] or die $!;
+        while (sysread $fuse, my $question, 1 << 20) {
+            my (undef, $kind, $unique) = unpack "L L Q", $question;
+            syswrite $fuse, pack "L l Q L7 x36", 80, 0, $unique, 7, 31, 65536, 0, 0, 65536, 1 if $kind == 26;
+        }' "$fuse" 3>&- &
+    SERVERS+=("$! $1")
+    exec {fuse}>&-
+    stat -t "$1" >/dev/null 2>&1 3>&- &
+    looker=$!
+    sleep 0.5
+    kill -KILL "$looker"
+    sleep 0.2
+    kill -0 "$looker" || fail "the server answers, or who asks can be killed"
+}
+
+# Whoever waits is told that the server is gone. For teardown, before anything looks for what is left.
+end_hanging_file_servers() {
+    local server
+    for server in "${SERVERS[@]}"; do
+        kill -KILL "${server%% *}" 2>/dev/null || true
+        umount --lazy --no-canonicalize "${server#* }" 2>/dev/null || true
+    done
+    SERVERS=()
+}
+SERVERS=()

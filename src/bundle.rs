@@ -137,10 +137,13 @@ fn write_pieces(mut file: &File, pieces: &[&[u8]]) -> io::Result<()> {
 
 /// The bytes of a file of known size; one that grows meanwhile is read to that size and one byte more, and so found torn or changed later.
 pub(crate) fn read_whole(mut file: &File, metadata: &Metadata) -> io::Result<Vec<u8>> {
-    let (mut bytes, size) = (Vec::new(), usize::try_from(metadata.len()).unwrap_or(0) + 1);
-    // Where memory is limited, an error and not the end of the process.
-    bytes.try_reserve_exact(size).map_err(|_| io::Error::from(Errno::ENOMEM))?;
-    bytes.resize(size, 0);
+    let size = usize::try_from(metadata.len()).unwrap_or(0) + 1;
+    // Where memory is limited, an error and not the end of the process. Asked first, because only `vec!` gets its zeroes from the kernel.
+    let mut asked: Vec<u8> = Vec::new();
+    asked.try_reserve_exact(size).map_err(|_| io::Error::from(Errno::ENOMEM))?;
+    // The compiler may leave out what nobody looks at.
+    drop(std::hint::black_box(asked));
+    let mut bytes = vec![0; size];
     let mut filled = 0;
     while filled < bytes.len() {
         match file.read(&mut bytes[filled..]) {

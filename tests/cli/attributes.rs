@@ -18,7 +18,10 @@ pub const DRESSES: [(&str, Dress); 17] = [
         block(&[libc::SIGTERM, libc::SIGCHLD, libc::SIGXFSZ, libc::SIGPIPE]).and_then(|()| raise(&[libc::SIGTERM, libc::SIGCHLD, libc::SIGXFSZ]))
     }),
     ("child signals blocked and ignored", || {
-        block(&[libc::SIGCHLD]).and_then(|()| checked(unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) } as i64))
+        block(&[libc::SIGCHLD])?;
+        // SAFETY: SIG_IGN is no function.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+        Ok(())
     }),
     ("groups", || checked(unsafe { libc::setgroups(3, [1, 1000, 70_000].as_ptr()) }.into())),
     ("a bounding set without two", || (0..2).try_for_each(|at| prctl(libc::PR_CAPBSET_DROP, [12, 21][at], 0))),
@@ -49,6 +52,7 @@ pub const DRESSES: [(&str, Dress); 17] = [
     ("descriptors up to the highest", high_descriptors),
 ];
 
+#[allow(clippy::unnecessary_wraps)] // one of the dresses
 fn done<T>(_: T) -> io::Result<()> {
     Ok(())
 }
@@ -63,6 +67,7 @@ fn prctl(option: i32, value: u64, more: u64) -> io::Result<()> {
 }
 
 /// But those of which none can be disposed of.
+#[allow(clippy::unnecessary_wraps)] // one of the dresses
 fn dispose(action: libc::sighandler_t) -> io::Result<()> {
     // SAFETY: SIG_IGN and SIG_DFL are no functions.
     (1..=64).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP, 32, 33].contains(signal)).for_each(|signal| {
@@ -190,7 +195,7 @@ fn a_record_shows_every_attribute() {
     let container = container();
     let record = |dress: Option<Dress>| {
         let call = container.guard(["state", "c1"]).program(container.runtime_path());
-        dress.into_iter().fold(call, |call, dress| call.in_child(dress)).run().reached().clone()
+        dress.into_iter().fold(call, crate::call::Call::in_child).run().reached().clone()
     };
     let plain = record(None);
     for (what, dress) in DRESSES {

@@ -30,7 +30,7 @@ impl Dead {
 
     /// The control: who just opens it waits.
     #[track_caller]
-    fn assert_is_dead(&self, path: &Path) {
+    fn assert_is_dead(path: &Path) {
         let mut naive = Command::new("sh").args(["-c", ": >>\"$1\"", "sh"]).arg(path).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(1500));
         assert!(naive.try_wait().unwrap().is_none(), "the naive way waits");
@@ -54,7 +54,7 @@ fn a_log_on_a_dead_mount_holds_no_container_up() {
         if manner == Manner::TakesQuestions {
             assert!(dead.server.taken() > 1, "it was asked");
         }
-        dead.assert_is_dead(&dead.node.path("dead/own.log"));
+        Dead::assert_is_dead(&dead.node.path("dead/own.log"));
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the fake runtime wrote down about its start.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::Path;
 
 /// How a runtime was started. Two starts are the same when their records are equal: everything but the pid is compared.
@@ -45,8 +45,8 @@ impl Record {
     pub fn replace(&mut self, word: &'static str, value: &[u8]) -> Vec<String> {
         let line = self.lines.iter_mut().find(|line| line.starts_with(&format!("{word} -"))).unwrap_or_else(|| panic!("{word} is recorded"));
         let old = String::from_utf8(bytes(&line[word.len() + 1..])).unwrap();
-        let digits: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
-        *line = format!("{word} -{digits}");
+        *line = format!("{word} -");
+        value.iter().for_each(|byte| write!(line, "{byte:02x}").unwrap());
         old.split_whitespace().map(str::to_owned).collect()
     }
 
