@@ -1,6 +1,6 @@
 //! Reads a bundle's `config.json` without ever waiting for it, and replaces it atomically.
 
-use crate::kernel::mount_groups::undisturbed;
+use crate::kernel::process::undisturbed;
 use crate::report::errno_name;
 use nix::errno::Errno;
 use std::fs::{File, Metadata, OpenOptions, TryLockError};

@@ -7,7 +7,7 @@
 //! thread ([`within`]), and end without it.
 
 use crate::in_namespace::read_until;
-use crate::kernel::mount_groups::fork_unseen;
+use crate::kernel::process::fork_unseen;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};

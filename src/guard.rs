@@ -15,7 +15,7 @@ mod release;
 mod restore_plan;
 mod target;
 
-use crate::kernel::mount_groups;
+use crate::kernel::process;
 use crate::report;
 use clap::{CommandFactory, Parser, Subcommand};
 use nix::sys::prctl;
@@ -103,11 +103,11 @@ enum Command {
 /// its outputs open. Nobody waits for such a child.
 pub fn run(argv: &[&[u8]]) -> c_int {
     let Ok((mut reader, mut writer)) = std::io::pipe() else { return run_command(argv) };
-    let child = mount_groups::fork(|| {
+    let child = process::fork(|| {
         let _ = prctl::set_pdeathsig(Signal::SIGKILL);
         let status = run_command(argv);
         let _ = std::io::stdout().flush();
-        mount_groups::close_all_but(writer.as_raw_fd());
+        process::close_all_but(writer.as_raw_fd());
         let _ = writer.write_all(&status.to_ne_bytes());
         status
     });

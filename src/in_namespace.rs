@@ -4,6 +4,7 @@
 //! The child looks at foreign trees by open handles only, and never through a symlink: the workload owns them.
 
 use crate::kernel::mount_groups::{self, Held};
+use crate::kernel::process;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::mount::{MntFlags, umount2};
@@ -52,11 +53,11 @@ impl Sender {
 pub fn in_child<T: DeserializeOwned>(limit: Duration, work: impl FnOnce(&mut Sender)) -> Result<Answer<T>, Errno> {
     let (reader, writer) = std::io::pipe().map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
     let mut pipe = Some((reader, Sender(writer)));
-    let child = mount_groups::fork(|| {
+    let child = process::fork(|| {
         let Some((reader, mut sender)) = pipe.take() else { return 1 };
         drop(reader);
         // Who reads the output of the command must not wait for a child that nothing ends.
-        mount_groups::release_stdio();
+        process::release_stdio();
         // Nobody may look into it from the inside of a container that sees the host's processes, and it ends with its parent.
         let _ = prctl::set_dumpable(false).and_then(|()| prctl::set_pdeathsig(Signal::SIGKILL));
         work(&mut sender);

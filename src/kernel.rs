@@ -4,6 +4,7 @@ pub mod mount_groups;
 pub mod mount_namespaces;
 pub mod news;
 pub mod probe;
+pub mod process;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};

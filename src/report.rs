@@ -2,7 +2,7 @@
 //! log, podman parses the whole of it as one object, a person reads stderr.
 
 use crate::invocation::LogTarget;
-use crate::kernel::mount_groups::undisturbed;
+use crate::kernel::process::undisturbed;
 use crate::{deadline, kernel};
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
