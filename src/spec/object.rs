@@ -45,9 +45,7 @@ impl<'de, T: Fields<'de>> Visitor<'de> for ObjectVisitor<T> {
             }
             let Some(index) = T::NAMES.iter().position(|known| *known == name) else {
                 if let Some(known) = T::NAMES.iter().find(|known| go_reads_as(&name, known) || crun_reads_as(&name, known)) {
-                    return Err(A::Error::custom(format_args!(
-                        "the key {name:?}, which one of runc and crun takes for {known:?} and the other does not"
-                    )));
+                    return Err(A::Error::custom(format_args!("the key {name:?}, which only one of runc and crun takes for {known:?}")));
                 }
                 map.next_value::<IgnoredAny>()?;
                 continue;

@@ -24,7 +24,7 @@ pub enum Value {
 #[derive(Debug)]
 pub struct Document {
     pub value: Value,
-    /// Some text is not what it seems: a NUL, a lone surrogate, invalid UTF-8.
+    /// Some text is not what it seems: a NUL, a lone surrogate, invalid UTF-8; or there is more behind it, if only white space of yajl's.
     pub odd: bool,
     /// Some text is written with a `\\`.
     pub escapes: bool,
@@ -46,10 +46,11 @@ pub fn read(text: &[u8], reader: Reader) -> Result<Document, Fault> {
     parser.space();
     let value = parser.value(0)?;
     parser.space();
-    if reader == Reader::Yajl && parser.at < text.len() {
+    let has_more = parser.at < text.len();
+    if reader == Reader::Yajl && has_more {
         return Err(Fault::Malformed);
     }
-    Ok(Document { value, odd: parser.odd, escapes: text.contains(&b'\\') })
+    Ok(Document { value, odd: parser.odd || has_more, escapes: text.contains(&b'\\') })
 }
 
 struct Parser<'a> {
