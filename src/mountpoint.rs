@@ -75,12 +75,11 @@ pub struct NewInode {
     pub kind: Kind,
     /// The permission bits. As they are here, when the thread's umask is 0: [`crate::deadline::within`].
     pub mode: u32,
+    /// Of missing directories above it.
+    pub parent_mode: u32,
     /// A directory with the set-group-ID bit gives its own group instead, and a new directory the bit too, as when the runtime creates: inode(7).
     pub owner: Owner,
 }
-
-/// The mode of the directories above what is created: those of runc and crun.
-const PARENT_MODE: u32 = 0o755;
 
 /// The root of a mount's source, held open.
 pub struct Base {
@@ -147,7 +146,7 @@ impl Base {
         }
     }
 
-    /// Creates `below` with all missing parents (0755), for `inode.owner`. `Ok(false)`: it was there already, of the right kind, and is untouched.
+    /// Creates `below` with all missing parents, for `inode.owner`. `Ok(false)`: it was there already, of the right kind, and is untouched.
     /// What is created has the SELinux label of the directory it is created in. Nothing is taken back on an error: parents that were made stay.
     ///
     /// # Errors
@@ -215,7 +214,7 @@ fn make(mut directory: Root, names: &[&OsStr], inode: &NewInode, labels: Labels)
     let _label = Inherited::from(&directory, labels);
     let _owner = ActingFor::owner(inode.owner)?;
     for parent in parents {
-        match create(&directory, parent, Kind::Directory, PARENT_MODE) {
+        match create(&directory, parent, Kind::Directory, inode.parent_mode) {
             Ok(()) | Err(Errno::EEXIST) => directory = enter(&directory, Path::new(parent))?,
             Err(errno) => return Err(errno),
         }
