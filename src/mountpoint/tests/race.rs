@@ -51,7 +51,13 @@ const ROUND: usize = 256;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Races until `is_enough`. `attempt` says whether something was created; `None`: it was refused.
-fn race(shape: Shape, view: View, effort: Effort, is_enough: impl Fn(&Outcome) -> bool, attempt: impl Fn(&Arena, &Path) -> Option<bool>) -> Outcome {
+fn race(
+    shape: Shape,
+    view: View,
+    effort: Effort,
+    is_enough: impl Fn(&Outcome) -> bool,
+    mut attempt: impl FnMut(&Arena, &Path) -> Option<bool>,
+) -> Outcome {
     let arena = Arena::new();
     let target_is_inside = shape.swap.is_of_mounts() && view == View::Recursive;
     shape.swap.stage(&arena);
@@ -92,8 +98,8 @@ fn race(shape: Shape, view: View, effort: Effort, is_enough: impl Fn(&Outcome) -
 /// The errors that a changing name explains. Any other is a defect of the test or of the code.
 const EXPLAINED: [&str; 4] = ["ELOOP", "EEXIST", "ENOTDIR", "EXDEV"];
 
-fn attempt(arena: &Arena, view: View, below: &Path, inode: &NewInode, may_vanish: bool) -> Option<bool> {
-    match Base::open(&arena.source(), view == View::Recursive).unwrap().create(below, inode) {
+fn attempt(base: &Base, below: &Path, inode: &NewInode, may_vanish: bool) -> Option<bool> {
+    match base.create(below, inode) {
         Ok(created) => Some(created),
         Err(error) if EXPLAINED.iter().any(|errno| error.ends_with(errno)) || may_vanish && error.ends_with("ENOENT") => None,
         Err(error) => panic!("{error}"),
@@ -107,7 +113,17 @@ fn guarded(shape: Shape, view: View, effort: Effort) -> usize {
     let is_seen = |outcome: &Outcome| outcome.created >= effort.often && (!refuses || outcome.refused >= effort.often);
     let is_enough = |outcome: &Outcome| outcome.attempts >= effort.attempts && outcome.flips >= effort.often && is_seen(outcome);
     let may_vanish = matches!(shape.swap, Swap::MountedWhenMade);
-    let race = || race(shape, view, effort, is_enough, |arena, below| attempt(arena, view, below, &shape.inode, may_vanish));
+    let race = || {
+        let mut opened = (0, None);
+        race(shape, view, effort, is_enough, |arena, below| {
+            // To let go of a private copy waits for the kernel (RCU), a hundred times as long as an attempt takes.
+            if opened.0 % ROUND == 0 {
+                opened.1 = Base::open(&arena.source(), view == View::Recursive).ok();
+            }
+            opened.0 += 1;
+            attempt(opened.1.as_ref().unwrap(), below, &shape.inode, may_vanish)
+        })
+    };
     let outcome = if view == View::PlainWithoutCopy {
         let without = || {
             staging::refuse(&[libc::SYS_open_tree], Errno::EPERM);
