@@ -84,7 +84,9 @@ fn race(
             outcome.attempts += ROUND;
             outcome.flips = arena.flips();
             outcome.escaped += arena.take_escaped(target_is_inside);
-            honest.as_ref().map(arena::empty);
+            if let Some(directory) = &honest {
+                arena::empty(directory);
+            }
             let passed = start.elapsed();
             if is_enough(&outcome) && passed >= effort.time || passed > PATIENCE && outcome.attempts >= effort.attempts {
                 break;
@@ -114,10 +116,10 @@ fn guarded(shape: Shape, view: View, effort: Effort) -> usize {
     let is_enough = |outcome: &Outcome| outcome.attempts >= effort.attempts && outcome.flips >= effort.often && is_seen(outcome);
     let may_vanish = matches!(shape.swap, Swap::MountedWhenMade);
     let race = || {
-        let mut opened = (0, None);
+        let mut opened = (0_usize, None);
         race(shape, view, effort, is_enough, |arena, below| {
             // To let go of a private copy waits for the kernel (RCU), a hundred times as long as an attempt takes.
-            if opened.0 % ROUND == 0 {
+            if opened.0.is_multiple_of(ROUND) {
                 opened.1 = Base::open(&arena.source(), view == View::Recursive).ok();
             }
             opened.0 += 1;
