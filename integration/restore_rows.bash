@@ -33,7 +33,8 @@ declare -gA MEASURED=([runc-1.1.15]=0 [runc-1.3.6]=1 [crun-1.21]=0 [crun-1.28]=1
 #              config.json) and MADE_BY_RUNC (what it makes besides, as a pattern)
 #   RUNC-...   alone, that runtime restores it (`ok`, or `elsewhere`: with a mount at another place), or is stopped by one of
 #              REASONS; `-` in both columns of a runtime: not tried
-#   CREATED    what the guard creates, below HOST (or rootfs/); a directory ends in /; PATH=MODE where it is not 755 or 644
+#   CREATED    what the guard creates, below HOST (or rootfs/); a directory ends in /; PATH=MODE where it is not as the runtime's own create
+#              makes it, see mode_by_create
 restore_row() {
     [[ $3$4 == -- ]] || bats_test_function --description "runc: $1" -- check_restore_row runc "$2" "$3" "$4" "${@:7}"
     [[ $5$6 == -- ]] || bats_test_function --description "crun: $1" -- check_restore_row crun "$2" "$5" "$6" "${@:7}"
@@ -157,7 +158,7 @@ assert_restore_through_guard() {                         # RUNTIME [CREATED...]
 # The guard alone: a program in the runtime's place does nothing, so that every new inode is the guard's.
 assert_guard_creates() {                                 # RUNTIME [CREATED...]
     prepare_restore "$1" || fail "guard: $(cat "$BUNDLE/stderr")" || return 1
-    assert_equal "created" "$NEW_INODES" "$(inode_list "${@:2}")"
+    assert_equal "created" "$NEW_INODES" "$(inode_list "$@")"
     if [[ $SPELT == anew ]]; then
         ! cmp --silent "$NODE/as-migrated.json" "$BUNDLE/config.json" || fail "config.json is as it was"
     else
@@ -190,21 +191,43 @@ run_guard_alone() {                                      # RUNTIME
     )
 }
 
-inode_list() {                                           # CREATED...
+inode_list() {                                           # RUNTIME [CREATED...]
     local path mode kind
-    for path in "$@"; do
+    for path in "${@:2}"; do
         mode=${path#*=}
         [[ $path == *=* ]] || mode=
         path=${path%%=*}
         kind=f
         [[ $path != */ ]] || kind=d
-        [[ -n $mode ]] || { mode=644; [[ $kind == f ]] || mode=755; }
+        [[ -n $mode ]] || mode=$(mode_by_create "$1" "$path" "${@:2}")
         case $path in
             rootfs[/:]*) path=${BUNDLE##*/}/$path ;;
             *) path=${HOST##*/}/$path ;;
         esac
         echo "${path%/} $kind $mode $OWNER"
     done | sort
+}
+
+# crun's directories have the sticky bit, but for those that it makes for a file's sake: restore_parity.bats has the measure.
+mode_by_create() {                                       # RUNTIME PATH [CREATED...]
+    local runtime=$1 path=$2
+    shift 2
+    case $runtime:$path in
+        runc:*/) echo 755 ;;
+        runc:*) echo 644 ;;
+        crun:*/) holds_files_only "$path" "$@" && echo 755 || echo 1755 ;;
+        crun:*) echo 700 ;;
+    esac
+}
+
+holds_files_only() {                                     # PATH [CREATED...]
+    local directory=$1 path holds=
+    for path in "${@:2}"; do
+        [[ $path == "$directory"?* ]] || continue
+        [[ $path != */ ]] || return 1
+        holds=yes
+    done
+    [[ -n $holds ]]
 }
 
 # --- refusals --------------------------------------------------------------------------------------------------------

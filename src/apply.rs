@@ -75,8 +75,8 @@ fn carry_out(action: &Action) -> Outcome {
 #[cold]
 #[inline(never)]
 fn create(creation: &Creation) -> Outcome {
-    let Creation { base, recursive, below, kind, mode, owner, .. } = creation;
-    let inode = NewInode { kind: *kind, mode: *mode, owner: *owner };
+    let Creation { base, recursive, below, kind, mode, parent_mode, owner, .. } = creation;
+    let inode = NewInode { kind: *kind, mode: *mode, parent_mode: *parent_mode, owner: *owner };
     let created = Base::open(base, *recursive).map_err(|errno| format!("open it: {errno:?}")).and_then(|base| base.create(below, &inode));
     match created {
         Ok(true) => Outcome::Done,

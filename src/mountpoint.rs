@@ -75,17 +75,17 @@ pub struct NewInode {
     pub kind: Kind,
     /// The permission bits. As they are here, when the thread's umask is 0: [`crate::deadline::within`].
     pub mode: u32,
+    /// Of missing directories above it.
+    pub parent_mode: u32,
     /// A directory with the set-group-ID bit gives its own group instead, and a new directory the bit too, as when the runtime creates: inode(7).
     pub owner: Owner,
 }
 
-/// The mode of the directories above what is created: those of runc and crun.
-const PARENT_MODE: u32 = 0o755;
-
 /// The root of a mount's source, held open.
 pub struct Base {
     root: Root,
-    /// Where no private copy of the mount could be had: the mount that the walk must not leave.
+    /// Of a plain bind: the mount that the walk must not leave. Also in a private copy, into which old kernels propagate what is mounted in a
+    /// shared original (until about Linux 6.3, commit ee2e3f50629f).
     confined_to: Option<Mount>,
 }
 
@@ -118,10 +118,10 @@ impl Base {
         if recursive {
             return Ok(Base { root, confined_to: None });
         }
-        match kernel::clone_mount(root.as_fd()) {
-            Ok(copy) => Ok(Base { root: without_symlinks(Root::from_fd(copy)), confined_to: None }),
-            Err(_) => Ok(Base { confined_to: Some(mount_of(&root)?), root }),
+        if let Ok(copy) = kernel::clone_mount(root.as_fd()) {
+            root = without_symlinks(Root::from_fd(copy));
         }
+        Ok(Base { confined_to: Some(mount_of(&root)?), root })
     }
 
     /// What is at `below`, a relative path of names only. An empty path is the base itself. Writes nothing.
@@ -131,9 +131,10 @@ impl Base {
             Err(errno) => return Found::Unreadable(below.to_owned(), errno),
         };
         // The frequent answer in one system call; how far a path leads is found out only when it does not lead to its end.
-        if self.confined_to.is_none()
-            && !names.is_empty()
-            && let Ok(kind) = enter(&self.root, below).and_then(|there| kind_of(&there))
+        if !names.is_empty()
+            && let Ok(there) = enter(&self.root, below)
+            && self.has_left(&there) == Ok(false)
+            && let Ok(kind) = kind_of(&there)
         {
             return Found::Is(kind);
         }
@@ -147,7 +148,7 @@ impl Base {
         }
     }
 
-    /// Creates `below` with all missing parents (0755), for `inode.owner`. `Ok(false)`: it was there already, of the right kind, and is untouched.
+    /// Creates `below` with all missing parents, for `inode.owner`. `Ok(false)`: it was there already, of the right kind, and is untouched.
     /// What is created has the SELinux label of the directory it is created in. Nothing is taken back on an error: parents that were made stay.
     ///
     /// # Errors
@@ -161,7 +162,7 @@ impl Base {
     fn ensure(&self, below: &Path, inode: &NewInode, labels: Labels) -> Result<bool, Errno> {
         let names = names(below)?;
         match self.walk(&names) {
-            Ok(Reached { inode: directory, count, .. }) if count < names.len() => match make(directory, &names[count..], inode, labels) {
+            Ok(Reached { inode: directory, count, .. }) if count < names.len() => match self.make(directory, &names[count..], inode, labels) {
                 // Somebody was faster: what it is decides.
                 Err(Errno::EEXIST) => expect(inode.kind, &self.look(below)),
                 made => made.map(|()| true),
@@ -195,6 +196,25 @@ impl Base {
         Ok(Reached { inode, kind, count: names.len() })
     }
 
+    /// Makes every name in the one before it, the last as `inode` says.
+    fn make(&self, mut directory: Root, names: &[&OsStr], inode: &NewInode, labels: Labels) -> Result<(), Errno> {
+        let Some((last, parents)) = names.split_last() else { return Ok(()) };
+        // In this order, so that the label is set and taken back with this thread's own ids.
+        let _label = Inherited::from(&directory, labels);
+        let _owner = ActingFor::owner(inode.owner)?;
+        for parent in parents {
+            match create(&directory, parent, Kind::Directory, inode.parent_mode) {
+                Ok(()) | Err(Errno::EEXIST) => directory = enter(&directory, Path::new(parent))?,
+                Err(errno) => return Err(errno),
+            }
+            // Somebody has mounted something there meanwhile.
+            if self.has_left(&directory)? {
+                return Err(Errno::EXDEV);
+            }
+        }
+        create(&directory, last, inode.kind, inode.mode)
+    }
+
     fn has_left(&self, inode: &Root) -> Result<bool, Errno> {
         let Some(mount) = &self.confined_to else { return Ok(false) };
         Ok(mount_of(inode)? != *mount)
@@ -206,21 +226,6 @@ struct Reached {
     inode: Root,
     kind: Kind,
     count: usize,
-}
-
-/// Makes every name in the one before it, the last as `inode` says.
-fn make(mut directory: Root, names: &[&OsStr], inode: &NewInode, labels: Labels) -> Result<(), Errno> {
-    let Some((last, parents)) = names.split_last() else { return Ok(()) };
-    // In this order, so that the label is set and taken back with this thread's own ids.
-    let _label = Inherited::from(&directory, labels);
-    let _owner = ActingFor::owner(inode.owner)?;
-    for parent in parents {
-        match create(&directory, parent, Kind::Directory, PARENT_MODE) {
-            Ok(()) | Err(Errno::EEXIST) => directory = enter(&directory, Path::new(parent))?,
-            Err(errno) => return Err(errno),
-        }
-    }
-    create(&directory, last, inode.kind, inode.mode)
 }
 
 /// One inode. Not `Root::mkdir_all` for a row of directories: it opens the first for reading, through /proc, and gives all the same mode.

@@ -61,6 +61,8 @@ pub struct Creation {
     pub below: PathBuf,
     pub kind: Kind,
     pub mode: u32,
+    /// Of the directories above it that are missing, too.
+    pub parent_mode: u32,
     pub owner: Owner,
     /// How many inodes that takes.
     pub inodes: usize,

@@ -67,7 +67,7 @@ pub fn modes_and_owner_are_exact_under_any_umask() {
     let source = tree.source();
     let all = move |prefix: &'static str| {
         let base = Base::open(&source, false).unwrap();
-        let sticky = NewInode { mode: 0o1755, ..DIRECTORY };
+        let sticky = NewInode { mode: 0o1755, parent_mode: 0o1755, ..DIRECTORY };
         for (name, inode) in [("d/e/directory", DIRECTORY), ("f/g/file", FILE), ("h/sticky", sticky)] {
             assert_eq!(create(&base, &format!("{prefix}/{name}"), inode), Ok(true));
         }
@@ -85,7 +85,9 @@ pub fn modes_and_owner_are_exact_under_any_umask() {
     for directory in ["exact", "exact/d", "exact/d/e", "exact/d/e/directory", "exact/f/g"] {
         assert_eq!(mode(directory), (0o40_755, 0, 0), "{directory}");
     }
-    assert_eq!(mode("exact/h/sticky"), (0o41_755, 0, 0));
+    for sticky in ["exact/h", "exact/h/sticky"] {
+        assert_eq!(mode(sticky), (0o41_755, 0, 0), "{sticky}");
+    }
     assert_eq!(mode("exact/f/g/file"), (0o100_644, 0, 0));
     assert_eq!((mode("masked").0, mode("masked/f/g/file").0), (0o40_700, 0o100_600), "the umask is not 0 by itself");
 }
@@ -99,7 +101,7 @@ pub fn what_exists_is_left_alone() {
     let paths = ["a", "a/directory", "a/file", "a/fifo"].map(|path| tree.path(path));
     let before = paths.each_ref().map(|path| identity(path));
     let base = tree.base();
-    let nobodys = |kind| NewInode { kind, mode: 0o777, owner: crate::mountpoint::Owner { uid: 7, gid: 7 } };
+    let nobodys = |kind| NewInode { kind, mode: 0o777, parent_mode: 0o777, owner: crate::mountpoint::Owner { uid: 7, gid: 7 } };
     assert_eq!(create(&base, "a/directory", nobodys(Kind::Directory)), Ok(false));
     assert_eq!(create(&base, "a/file", nobodys(Kind::File)), Ok(false));
     assert_eq!(create(&base, "a/fifo", nobodys(Kind::File)), Ok(false), "anything but a directory holds a file's mount");

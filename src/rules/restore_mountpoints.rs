@@ -8,17 +8,15 @@ use crate::host::restore::{BindSource, RestoreView, SourceState, WantedMount};
 use crate::mountpoint::{Found, Kind, Owner};
 use crate::plan::{Action, Change, Creation, Level, Step};
 use crate::restored_mounts::{Content, Place};
+use modes::Modes;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+mod modes;
 mod preparations;
 mod sources;
 
 pub(super) const NAME: &str = "restore-mountpoints";
-
-/// As runc creates them, whatever the umask. crun's are stranger (directories 01755, files 0700).
-pub(super) const DIRECTORY_MODE: u32 = 0o755;
-pub(super) const FILE_MODE: u32 = 0o644;
 
 /// Of one restore: no container has a tenth of that, a forged image could.
 const MOST_INODES: usize = 4096;
@@ -112,7 +110,7 @@ pub fn mountpoint_step(facts: &Facts<'_>, view: &RestoreView, wanted: &WantedMou
             says("where nothing is; only the image asks for it, and the bind is read-only".to_owned(), "create it")
         }
         (Found::Missing { .. }, None) => says("where nothing is, and the image does not tell which of the two".to_owned(), "create it"),
-        (Found::Missing { components, .. }, Some(kind)) => Some(create(&root, wanted, place, kind, *components)),
+        (Found::Missing { components, .. }, Some(kind)) => Some(create(facts, &root, wanted, place, kind, *components)),
     }
 }
 
@@ -125,12 +123,12 @@ fn in_kernel_tree(path: &Path) -> bool {
     ["/proc", "/sys", "/dev"].iter().any(|tree| path.starts_with(tree))
 }
 
-fn create(root: &Root<'_>, wanted: &WantedMount, place: &Place, kind: Kind, inodes: usize) -> Step {
-    let mode = if kind == Kind::Directory { DIRECTORY_MODE } else { FILE_MODE };
+fn create(facts: &Facts<'_>, root: &Root<'_>, wanted: &WantedMount, place: &Place, kind: Kind, inodes: usize) -> Step {
+    let Modes { mountpoint: mode, parents: parent_mode } = modes::of(facts, wanted, kind);
     let Root { path, owner, .. } = *root;
     let (below, recursive) = (place.below.clone(), place.is_recursive());
     let change = created(&path.join(&below), kind, mode, Some(owner));
-    let creation = Creation { base: path.to_owned(), recursive, below, kind, mode, owner, inodes, optional: false };
+    let creation = Creation { base: path.to_owned(), recursive, below, kind, mode, parent_mode, owner, inodes, optional: false };
     let why = format!("{}: CRIU will look for its mountpoint, which is missing", wanted.mount.mountpoint.display());
     Step { rule: NAME, level: Level::Info, why, action: Action::Create { creation, change } }
 }

@@ -12,6 +12,19 @@ use std::path::{Path, PathBuf};
 /// The runtimes that have a restore.
 pub const RESTORERS: [&str; 2] = ["runc", "crun"];
 
+/// What runc's create would make, as lines of [`Tree::made_since`], in the modes of `runtime`'s own create: crun's directories have the sticky bit,
+/// but for those that it makes for a file's sake.
+pub fn as_made_by(runtime: &str, made_by_runc: &[&str]) -> Vec<String> {
+    let path = |line: &str| PathBuf::from(line.split(' ').next().unwrap());
+    let holds = |kind: &str, above: &str| made_by_runc.iter().any(|line| line.contains(kind) && path(line).parent() == Some(&path(above)));
+    let by_crun = |line: &str| match line {
+        line if line.contains(" f ") => line.replace(" 0644 ", " 0700 "),
+        line if holds(" f ", line) && !holds(" d ", line) => line.to_owned(),
+        line => line.replace(" 0755 ", " 1755 "),
+    };
+    made_by_runc.iter().map(|line| if runtime == "crun" { by_crun(line) } else { (*line).to_owned() }).collect()
+}
+
 /// Where it all lies: `bundle` with its `rootfs`, `srv` for the sources of binds, `checkpoint` for the image.
 pub struct Container(Node);
 

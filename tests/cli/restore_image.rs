@@ -12,12 +12,12 @@ fn with_a_mount_of_the_process(options: &[&str]) -> Container {
     container
 }
 
-const LISTED: [&str; 2] = ["bundle/rootfs/data d 0755 0:0", "srv/data/listed d 0755 0:0"];
+const LISTED: [&str; 2] = ["bundle/rootfs/data d 1755 0:0", "srv/data/listed d 1755 0:0"];
 
 #[test]
 fn mounts_of_the_containers_own_processes_are_known_by_the_image_only() {
     let container = with_a_mount_of_the_process(&["rbind"]);
-    let of_the_process = ["srv/data/of d 0755 0:0", "srv/data/of/the d 0755 0:0", "srv/data/of/the/process d 0755 0:0"];
+    let of_the_process = ["srv/data/of d 1755 0:0", "srv/data/of/the d 1755 0:0", "srv/data/of/the/process d 1755 0:0"];
     assert_eq!(container.made(), [&LISTED[..], &of_the_process].concat());
     // The control: without the image nobody knows.
     let container = with_a_mount_of_the_process(&["rbind"]);

@@ -4,7 +4,7 @@
 use crate::checkpoint_image::CheckpointImage;
 use crate::node::names;
 use crate::private_mounts::PrivateMounts;
-use crate::restore_container::{Container, RESTORERS, rbind, tmpfs};
+use crate::restore_container::{Container, RESTORERS, as_made_by, rbind, tmpfs};
 use crate::surroundings::drop_all_capabilities;
 use std::fs;
 
@@ -31,7 +31,7 @@ fn with_closed_standard_descriptors() {
 fn without_capabilities() {
     for runtime in RESTORERS {
         let container = lacking_one(runtime);
-        assert_eq!(container.made_by(container.restore().in_child(drop_all_capabilities)), ONE);
+        assert_eq!(container.made_by(container.restore().in_child(drop_all_capabilities)), as_made_by(runtime, &ONE));
     }
 }
 
@@ -55,7 +55,7 @@ fn without_proc_it_says_that_it_could_not_look_and_leaves_the_rest_to_the_runtim
     let notices = container.take_notices();
     assert!(notices.iter().any(|notice| notice.contains(&container.text("srv/data")) && notice.contains("/data/x is not prepared")), "{notices:?}");
     drop(mounts);
-    assert_eq!(container.made(), ONE, "the control");
+    assert_eq!(container.made(), as_made_by("crun", &ONE), "the control");
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_bundle_that_cannot_be_written_keeps_no_mountpoint_from_being_made() {
     container.mounts(&[rbind("/data/", container.path("srv/data")), tmpfs("/data/x")]);
     let mut mounts = PrivateMounts::new();
     mounts.read_only(container.path("bundle"));
-    assert_eq!(container.made(), ONE);
+    assert_eq!(container.made(), as_made_by("crun", &ONE));
     let notices = container.take_notices();
     assert!(notices.len() == 1 && notices[0].starts_with("replace ") && notices[0].contains("EROFS"), "{notices:?}");
 }

@@ -58,7 +58,7 @@ fn without_openat2_nothing_is_created_outside() {
     in_own_process("mountpoint::tests::older_kernels::without_openat2_nothing_is_created_outside", || {
         staging::refuse(&[libc::SYS_openat2], Errno::ENOSYS);
         // Without openat2, pathrs refuses where only the directory itself was renamed meanwhile: less is created.
-        in_own_mounts(|| race::never_outside(Duration::from_millis(500), 10));
+        in_own_mounts(|| race::never_outside(race::Effort { time: Duration::from_millis(200), attempts: 256, often: 10 }));
     });
 }
 

@@ -1,132 +1,186 @@
-//! Promise P6: never outside. One thread changes a name on the way between what is honest and a symlink that leads out, as fast as it can, while
-//! another creates below that name. The naive way, by path, must escape in the same setting: else the test would show nothing.
+//! Promise P6: never outside. One thread swaps a name on the way, as fast as it can, while another creates below that name. Naive ways must escape
+//! in the same setting: else the test would show nothing. `hack/race-lab` runs it a million times.
+//!
+//! A plain bind does not carry the mounts below its source, so what lands in one has escaped. A recursive one does: there the mounted directory
+//! itself is inside, and all else of the host is outside.
 
-use super::scratch::{DIRECTORY, FILE, Tree, create, in_own_mounts, tmpfs};
+mod arena;
+mod naive;
+mod shapes;
+
+use super::scratch::in_own_mounts;
 use crate::kernel::staging;
-use crate::mountpoint::{Base, Kind, NewInode};
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
-use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use crate::mountpoint::{Base, NewInode};
+use arena::Arena;
+use nix::errno::Errno;
+use shapes::{SHAPES, Shape, Swap};
+use std::fs::File;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// What a symlink at the name leads to, and what is created.
-#[derive(Clone, Copy)]
-struct Shape {
-    target: fn(&Tree) -> PathBuf,
-    /// Below the changing name, for each attempt; empty: the name itself.
-    below: fn(usize) -> String,
-    inode: NewInode,
-    /// What the name is when it is no symlink: a directory, or nothing.
-    is_directory: bool,
+/// How the tree is taken that things are created in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum View {
+    Recursive,
+    Plain,
+    /// Plain, where no private copy of the mount can be had.
+    PlainWithoutCopy,
 }
 
-const ABSOLUTE: Shape = Shape { target: Tree::outside, below: |n| format!("lower/d{n}"), inode: DIRECTORY, is_directory: true };
-const RELATIVE: Shape = Shape { target: |_| "../outside".into(), below: |n| format!("lower/d{n}/deep"), ..ABSOLUTE };
-/// Through a symlink that leads nowhere yet, a file is what gets created on the host.
-const DANGLING: Shape = Shape { target: |_| "../outside/made".into(), below: |_| "lower".into(), inode: FILE, is_directory: false };
+/// How long each race lasts: at least so long, so many attempts, and until each outcome that is to be seen was seen so often.
+#[derive(Clone, Copy)]
+pub struct Effort {
+    pub time: Duration,
+    pub attempts: usize,
+    pub often: usize,
+}
 
 #[derive(Debug, Default)]
 struct Outcome {
+    attempts: usize,
     created: usize,
     refused: usize,
     escaped: usize,
+    flips: usize,
 }
 
-/// Swaps `lower` and `spare` until told to stop.
-fn flip(tree: &Tree, is_directory: bool, stop: &AtomicBool) -> usize {
-    let (lower, spare) = (tree.path("lower"), tree.path("spare"));
-    let rename = |from: &Path, to: &Path, flags| renameat2(AT_FDCWD, from, AT_FDCWD, to, flags).unwrap();
-    let mut count = 0;
-    while !stop.load(Ordering::Relaxed) {
-        if is_directory {
-            rename(&lower, &spare, RenameFlags::RENAME_EXCHANGE);
-        } else {
-            // Replaces what was created.
-            rename(&spare, &lower, RenameFlags::empty());
-            rename(&lower, &spare, RenameFlags::empty());
-            // Leave the name free for a moment, else next to nothing is created.
-            (0..300).for_each(|_| std::hint::spin_loop());
-        }
-        count += 1;
-    }
-    count
-}
+/// So many attempts lie between two looks at what was created, which also takes it away.
+const ROUND: usize = 256;
 
-/// Attempts for `time`, and if need be longer, until `enough` or until something escaped; the name changes all the while. `attempt` says whether
-/// something was created.
-fn race(shape: Shape, time: Duration, enough: impl Fn(&Outcome) -> bool, attempt: impl Fn(&Tree, &str) -> Option<bool>) -> Outcome {
-    let tree = Tree::new();
-    // In memory: what a disk does must not take turns with the two.
-    tmpfs(&tree.source(), "");
-    tmpfs(&tree.outside(), "");
-    if shape.is_directory {
-        tree.make_dirs("lower");
-    }
-    symlink((shape.target)(&tree), tree.path("spare")).unwrap();
+/// What is to be seen may be long in coming on a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Races until `is_enough`. `attempt` says whether something was created; `None`: it was refused.
+fn race(
+    shape: Shape,
+    view: View,
+    effort: Effort,
+    is_enough: impl Fn(&Outcome) -> bool,
+    mut attempt: impl FnMut(&Arena, &Path) -> Option<bool>,
+) -> Outcome {
+    let arena = Arena::new();
+    let target_is_inside = shape.swap.is_of_mounts() && view == View::Recursive;
+    shape.swap.stage(&arena);
+    let honest = File::open(arena.lower()).ok();
     let mut outcome = Outcome::default();
-    let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let flipper = scope.spawn(|| flip(&tree, shape.is_directory, &stop));
+        // Also when an attempt panics.
+        let _end = arena.ends_with_this();
+        scope.spawn(|| {
+            while !arena.is_over() {
+                shape.swap.flip(&arena);
+                arena.count_flip();
+            }
+        });
         let start = Instant::now();
-        for number in 0.. {
+        loop {
+            for number in 0..ROUND {
+                match attempt(&arena, &(shape.below)(&arena, number)) {
+                    Some(true) => outcome.created += 1,
+                    Some(false) => {}
+                    None => outcome.refused += 1,
+                }
+            }
+            outcome.attempts += ROUND;
+            outcome.flips = arena.flips();
+            outcome.escaped += arena.take_escaped(target_is_inside);
+            if let Some(directory) = &honest {
+                arena::empty(directory);
+            }
             let passed = start.elapsed();
-            outcome.escaped = if passed > time { tree.names_outside() } else { 0 };
-            if passed > time && (outcome.escaped > 0 || enough(&outcome) || passed > 20 * time) {
+            if is_enough(&outcome) && passed >= effort.time || passed > PATIENCE && outcome.attempts >= effort.attempts {
                 break;
             }
-            match attempt(&tree, &(shape.below)(number)) {
-                Some(true) => outcome.created += 1,
-                Some(false) => {}
-                None => outcome.refused += 1,
-            }
         }
-        stop.store(true, Ordering::Relaxed);
-        assert!(flipper.join().unwrap() > 1000, "the name changed all the time");
     });
-    outcome.escaped = tree.names_outside();
-    for at in [tree.source(), tree.outside()] {
-        staging::unmount(&at).unwrap();
-    }
+    outcome.escaped += arena.take_escaped(target_is_inside);
     outcome
 }
 
 /// The errors that a changing name explains. Any other is a defect of the test or of the code.
 const EXPLAINED: [&str; 4] = ["ELOOP", "EEXIST", "ENOTDIR", "EXDEV"];
 
-fn attempt(tree: &Tree, recursive: bool, below: &str, inode: NewInode) -> Option<bool> {
-    match create(&Base::open(&tree.source(), recursive).unwrap(), below, inode) {
+fn attempt(base: &Base, below: &Path, inode: &NewInode, may_vanish: bool) -> Option<bool> {
+    match base.create(below, inode) {
         Ok(created) => Some(created),
-        Err(error) if EXPLAINED.iter().any(|errno| error.ends_with(errno)) => None,
+        Err(error) if EXPLAINED.iter().any(|errno| error.ends_with(errno)) || may_vanish && error.ends_with("ENOENT") => None,
         Err(error) => panic!("{error}"),
     }
 }
 
-fn attempt_by_path(tree: &Tree, below: &str, inode: NewInode) -> Option<bool> {
-    let path = tree.path(below);
-    let made = if inode.kind == Kind::Directory { fs::create_dir_all(path) } else { fs::File::create(path).map(drop) };
-    made.ok().map(|()| true)
+/// What this crate does: nothing escapes, and what can be seen is seen.
+fn guarded(shape: Shape, view: View, effort: Effort) -> usize {
+    // Beneath a mount, or in one that belongs to the tree, there is nothing to refuse.
+    let refuses = !shape.swap.is_of_mounts() || view == View::PlainWithoutCopy;
+    let is_seen = |outcome: &Outcome| outcome.created >= effort.often && (!refuses || outcome.refused >= effort.often);
+    let is_enough = |outcome: &Outcome| outcome.attempts >= effort.attempts && outcome.flips >= effort.often && is_seen(outcome);
+    let may_vanish = matches!(shape.swap, Swap::MountedWhenMade);
+    let race = || {
+        let mut opened = (0_usize, None);
+        race(shape, view, effort, is_enough, |arena, below| {
+            // To let go of a private copy waits for the kernel (RCU), a hundred times as long as an attempt takes.
+            if opened.0.is_multiple_of(ROUND) {
+                opened.1 = Base::open(&arena.source(), view == View::Recursive).ok();
+            }
+            opened.0 += 1;
+            attempt(opened.1.as_ref().unwrap(), below, &shape.inode, may_vanish)
+        })
+    };
+    let outcome = if view == View::PlainWithoutCopy {
+        let without = || {
+            staging::refuse(&[libc::SYS_open_tree], Errno::EPERM);
+            race()
+        };
+        std::thread::scope(|scope| scope.spawn(without).join().unwrap())
+    } else {
+        race()
+    };
+    report(shape, &format!("{view:?}"), &outcome);
+    assert_eq!(outcome.escaped, 0, "{}: {outcome:?}", shape.name);
+    assert!(is_enough(&outcome), "{}: the name changes, and each outcome is seen, often: {outcome:?}", shape.name);
+    outcome.attempts
 }
 
-/// Every shape for `time` by each kind of base, until both outcomes were seen `often`, and as long by path. In a mount namespace of the test's own.
-pub fn never_outside(time: Duration, often: usize) {
-    for shape in [ABSOLUTE, RELATIVE, DANGLING] {
-        let name = (shape.below)(0);
-        for recursive in [false, true] {
-            let enough = |outcome: &Outcome| outcome.created >= often && outcome.refused >= often;
-            let outcome = race(shape, time, enough, |tree, below| attempt(tree, recursive, below, shape.inode));
-            println!("{name} recursive={recursive}: {outcome:?}");
-            assert_eq!(outcome.escaped, 0, "{outcome:?}");
-            assert!(enough(&outcome), "both outcomes are seen often: {outcome:?}");
-        }
-        let control = race(shape, time, |_| false, |tree, below| attempt_by_path(tree, below, shape.inode));
-        println!("{name} by path: {control:?}");
-        assert!(control.escaped > 0, "the race is lost by path: {control:?}");
+/// The naive ways in the same race: each escapes.
+fn controlled(shape: Shape, effort: Effort) {
+    for (name, way) in naive::WAYS {
+        let effort = Effort { attempts: effort.attempts / 10, ..effort };
+        let is_enough = |outcome: &Outcome| outcome.attempts >= effort.attempts && outcome.escaped > 0;
+        let few = Effort { time: effort.time / 10, ..effort };
+        let outcome = race(shape, View::Plain, few, is_enough, |arena, below| way(arena, below, &shape.inode));
+        report(shape, name, &outcome);
+        assert!(outcome.escaped > 0, "{}, {name}: the naive way escapes: {outcome:?}", shape.name);
     }
 }
 
+fn report(shape: Shape, way: &str, Outcome { attempts, created, refused, escaped, flips }: &Outcome) {
+    println!("{:<32} {way:<26} {attempts:>8} {created:>8} {refused:>8} {escaped:>8} {flips:>8}", shape.name);
+}
+
+/// Every shape with every view, and the naive ways. In a mount namespace of the test's own.
+pub fn never_outside(effort: Effort) {
+    println!("{:<32} {:<26} {:>8} {:>8} {:>8} {:>8} {:>8}", "shape", "way", "attempts", "created", "refused", "escaped", "flips");
+    let mut attempts = 0;
+    for shape in SHAPES {
+        let views: &[View] =
+            if shape.swap.is_of_mounts() { &[View::Recursive, View::Plain, View::PlainWithoutCopy] } else { &[View::Recursive, View::Plain] };
+        attempts += views.iter().map(|view| guarded(shape, *view, effort)).sum::<usize>();
+        controlled(shape, effort);
+    }
+    println!("{attempts} attempts, 0 escaped; each naive way escaped from each shape");
+}
+
 #[test]
-fn whatever_is_renamed_meanwhile_nothing_is_created_outside() {
-    in_own_mounts(|| never_outside(Duration::from_millis(1700), 300));
+fn whatever_is_swapped_meanwhile_nothing_is_created_outside() {
+    in_own_mounts(|| never_outside(Effort { time: Duration::from_millis(400), attempts: ROUND, often: 100 }));
+}
+
+/// How many pairs of shape and view there are.
+const RACES: usize = 21;
+
+#[test]
+#[ignore = "takes minutes: hack/race-lab"]
+fn race_lab() {
+    let attempts: usize = std::env::var("RACE_LAB_ATTEMPTS").unwrap().parse().unwrap();
+    in_own_mounts(|| never_outside(Effort { time: Duration::from_secs(1), attempts: attempts.div_ceil(RACES), often: 300 }));
 }

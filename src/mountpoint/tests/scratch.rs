@@ -10,8 +10,8 @@ use std::process::Command;
 use tempfile::TempDir;
 
 pub const ROOT: Owner = Owner { uid: 0, gid: 0 };
-pub const DIRECTORY: NewInode = NewInode { kind: Kind::Directory, mode: 0o755, owner: ROOT };
-pub const FILE: NewInode = NewInode { kind: Kind::File, mode: 0o644, owner: ROOT };
+pub const DIRECTORY: NewInode = NewInode { kind: Kind::Directory, mode: 0o755, parent_mode: 0o755, owner: ROOT };
+pub const FILE: NewInode = NewInode { kind: Kind::File, mode: 0o644, parent_mode: 0o755, owner: ROOT };
 
 /// A source of a mount, and a directory of the host beside it that nothing may reach.
 pub struct Tree {

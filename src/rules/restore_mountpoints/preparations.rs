@@ -30,7 +30,8 @@ fn tmp(facts: &Facts<'_>, view: &RestoreView) -> Option<Step> {
             let owner = facts.spec.root_owner();
             let change = created(&view.rootfs.join(&below), Kind::Directory, TMP_MODE, Some(owner));
             let base = view.rootfs.clone();
-            let creation = Creation { base, recursive: true, below, kind: Kind::Directory, mode: TMP_MODE, owner, inodes: 1, optional: true };
+            let (kind, mode, parent_mode) = (Kind::Directory, TMP_MODE, TMP_MODE);
+            let creation = Creation { base, recursive: true, below, kind, mode, parent_mode, owner, inodes: 1, optional: true };
             Some(step("CRIU needs a /tmp in a read-only root", Action::Create { creation, change }))
         }
         Found::Missing { .. } => {

@@ -1,6 +1,6 @@
 //! The sources of the binds: all that are missing are named at once, or created where the operator allows that.
 
-use super::{DIRECTORY_MODE, FILE_MODE, NAME, created, refuse};
+use super::{NAME, created, modes, refuse};
 use crate::host::restore::{BindSource, RestoreView, SourceState};
 use crate::mountpoint::{Kind, Owner};
 use crate::plan::{Action, Creation, Level, Step};
@@ -42,13 +42,13 @@ fn prefix(view: &RestoreView, path: &Path) -> Option<(PathBuf, PathBuf)> {
 fn create(facts: &Facts<'_>, index: usize, source: &BindSource, place: (PathBuf, PathBuf), kind: Kind, like: Option<(Owner, u32)>) -> Step {
     let (base, below) = place;
     let mount = &facts.spec.mounts[index];
-    let default_mode = if kind == Kind::Directory { DIRECTORY_MODE } else { FILE_MODE };
     let settings = &facts.config.restore;
     let owner = settings.create_sources_owner.or(like.map(|(owner, _)| owner)).unwrap_or_else(|| facts.spec.root_owner_in(mount));
-    let mode = settings.create_sources_mode.or(like.map(|(_, mode)| mode)).unwrap_or(default_mode);
+    let mode = settings.create_sources_mode.or(like.map(|(_, mode)| mode)).unwrap_or(modes::without_runtime(kind));
+    let parent_mode = modes::DIRECTORY;
     let inodes = below.components().count();
     let change = created(&source.path, kind, mode, Some(owner));
-    let creation = Creation { base, recursive: true, below, kind, mode, owner, inodes, optional: false };
+    let creation = Creation { base, recursive: true, below, kind, mode, parent_mode, owner, inodes, optional: false };
     let why = format!("{}: its bind source is missing, and create_sources allows to create it", mount.destination);
     Step { rule: NAME, level: Level::Info, why, action: Action::Create { creation, change } }
 }

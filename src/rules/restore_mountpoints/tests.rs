@@ -9,7 +9,8 @@ use nix::errno::Errno;
 
 const CONFIG: &str = r#"{"root":{"path":"rootfs","readonly":true},"mounts":[
     {"destination":"/data","type":"bind","source":"/srv/data","options":["rbind"]},
-    {"destination":"/data/sub","type":"bind","source":"/srv/sub","options":["bind","ro"]}],
+    {"destination":"/data/sub","type":"bind","source":"/srv/sub","options":["bind","ro"]},
+    {"destination":"/proc","type":"proc"},{"destination":"/sys","type":"sysfs"}],
     "linux":{"uidMappings":[{"containerID":0,"hostID":7,"size":9}],"gidMappings":[{"containerID":0,"hostID":8,"size":9}]}}"#;
 
 fn bind_source(path: &str, state: SourceState, read_only: bool) -> BindSource {
@@ -58,10 +59,14 @@ fn one(found: Found) -> RestoreView {
 }
 
 fn steps_with(config: &Config, view: RestoreView, command: Command) -> Vec<Step> {
+    steps_before(Flavour::Crun, config, view, command)
+}
+
+fn steps_before(flavour: Flavour, config: &Config, view: RestoreView, command: Command) -> Vec<Step> {
     let spec = Spec::parse(CONFIG.as_bytes()).unwrap();
-    let spellings = ["/data", "/data/sub"].map(|at| Spelling { mountpoint: PathBuf::from(at), source: None });
+    let spellings = ["/data", "/data/sub", "/proc", "/sys"].map(|at| Spelling { mountpoint: PathBuf::from(at), source: None });
     let host = HostView { restore: Some(view), spellings: spellings.to_vec(), ..HostView::default() };
-    steps(&Facts { command, flavour: Flavour::Crun, config, spec: &spec, foreign_words: &[], host: &host })
+    steps(&Facts { command, flavour, config, spec: &spec, foreign_words: &[], host: &host })
 }
 
 fn steps_of(view: RestoreView) -> Vec<Step> {
@@ -82,9 +87,26 @@ fn what_is_missing_is_created_for_the_containers_root() {
     let [step] = steps.as_slice() else { panic!("one step: {steps:?}") };
     let made = creation(step).unwrap();
     assert_eq!((made.base.as_path(), made.below.as_path(), made.recursive), (Path::new("/srv/data"), Path::new("x"), false));
-    assert_eq!((made.kind, made.mode, made.owner), (Kind::Directory, 0o755, Owner { uid: 7, gid: 8 }));
-    let file = wanted("/f", Tree::Rootfs, "f", Some(Kind::File), MISSING);
-    assert_eq!(creation(&steps_of(RestoreView { mounts: vec![file], ..view() })[0]).unwrap().mode, 0o644);
+    assert_eq!((made.kind, made.owner), (Kind::Directory, Owner { uid: 7, gid: 8 }));
+}
+
+#[test]
+fn modes_are_those_of_the_runtimes_own_create() {
+    let modes = |flavour, place: &str, kind| {
+        let mounts = vec![wanted(&format!("/{place}"), Tree::Rootfs, place, Some(kind), MISSING)];
+        let steps = steps_before(flavour, &Config::default(), RestoreView { mounts, ..view() }, Command::Restore);
+        let made = creation(&steps[0]).unwrap();
+        (made.mode, made.parent_mode)
+    };
+    for directory in ["d", "proc", "sys"] {
+        assert_eq!(modes(Flavour::Runc, directory, Kind::Directory), (0o755, 0o755));
+    }
+    assert_eq!(modes(Flavour::Runc, "f", Kind::File), (0o644, 0o755));
+    assert_eq!(modes(Flavour::Crun, "d", Kind::Directory), (0o1755, 0o1755));
+    assert_eq!(modes(Flavour::Crun, "f", Kind::File), (0o700, 0o755));
+    for directory in ["proc", "sys"] {
+        assert_eq!(modes(Flavour::Crun, directory, Kind::Directory), (0o755, 0o755));
+    }
 }
 
 #[test]
@@ -196,7 +218,7 @@ fn allowed_sources_are_created_after_what_they_were() {
     directories.sources[1] = Some(bind_source("/srv/sub", SourceState::Missing { kind: None, like: None }, false));
     let steps = steps_with(&config, directories, Command::Restore);
     let made: Vec<_> = steps.iter().filter_map(creation).map(|made| (made.base.join(&made.below), made.kind, made.mode, made.owner.uid)).collect();
-    assert_eq!(made, [(at("/srv/data"), Kind::Directory, 0o755, 7), (at("/srv/data/x"), Kind::Directory, 0o755, 7)]);
+    assert_eq!(made, [(at("/srv/data"), Kind::Directory, 0o755, 7), (at("/srv/data/x"), Kind::Directory, 0o1755, 7)]);
     assert!(steps.iter().any(|step| step.why.contains("nothing tells whether it was a directory or a file")), "/srv/sub");
 
     config.restore.create_sources_owner = Some(Owner { uid: 3, gid: 4 });
@@ -219,6 +241,6 @@ fn a_read_only_root_file_system_is_marked_once() {
     let Action::EditSpec { edits, .. } = &steps[0].action else { panic!("an edit: {steps:?}") };
     let after = splice(CONFIG, edits).concat();
     let mounts: serde_json::Value = serde_json::from_str(&after).unwrap();
-    assert_eq!(mounts["mounts"][2], serde_json::json!({"destination": "/data", "type": "tmpfs", "source": "tmpfs"}));
-    assert_eq!(mounts["mounts"].as_array().map(Vec::len), Some(3), "only the bind that holds another");
+    assert_eq!(mounts["mounts"][4], serde_json::json!({"destination": "/data", "type": "tmpfs", "source": "tmpfs"}));
+    assert_eq!(mounts["mounts"].as_array().map(Vec::len), Some(5), "only the bind that holds another");
 }
