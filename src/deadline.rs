@@ -72,6 +72,7 @@ fn answer<T: Serialize>(writer: &PipeWriter, work: impl FnOnce() -> T, of_panic:
     if let Ok(writer) = writer.try_clone() {
         std::panic::set_hook(Box::new(move |panic| {
             send(&writer, &of_panic(panic));
+            #[allow(clippy::disallowed_methods)] // after a panic nothing of the work is left to go on with
             std::process::exit(1);
         }));
     }

@@ -71,8 +71,8 @@ fn what_is_sound_in_a_damaged_file_still_counts() {
 
 #[test]
 fn no_number_of_problems_hides_the_runtime() {
-    let many: String = (0..100).map(|number| format!("a{number} = 1\n")).collect();
-    let read = settings(&format!("{many}flavour = 'youki'\nruntimes = ['/opt/crun']\n[rules.may-detach-mounts]\nenabled = false\n"));
+    let many = (0..100).map(|number| format!("a{number} = 1")).collect::<Vec<_>>().join("\n");
+    let read = settings(&format!("{many}\nflavour = 'youki'\nruntimes = ['/opt/crun']\n[rules.may-detach-mounts]\nenabled = false\n"));
     assert_eq!((read.config.runtimes, read.config.flavour), (vec!["/opt/crun".to_owned()], Some(Flavour::Youki)));
     assert_eq!(read.problems.len(), MOST_PROBLEMS);
 }
