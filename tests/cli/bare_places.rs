@@ -4,7 +4,7 @@
 use crate::checkpoint_image::CheckpointImage;
 use crate::node::{FileState, Node};
 use crate::private_mounts::PrivateMounts;
-use crate::restore_container::{Container, RESTORERS, rbind, tmpfs};
+use crate::restore_container::{Container, RESTORERS, as_made_by, rbind, tmpfs};
 use crate::surroundings::deny;
 use std::fs;
 use std::io;
@@ -101,7 +101,7 @@ fn with_nothing_in_dev() {
         assert_eq!(String::from_utf8(node.config_state().bytes).unwrap(), node.mended());
     }
     let container = lacking_one("crun");
-    assert_eq!(container.made(), ONE);
+    assert_eq!(container.made(), as_made_by("crun", &ONE));
 }
 
 #[test]
@@ -148,6 +148,7 @@ const DENIED: [(&[i64], bool); 10] = [
 #[test]
 fn a_restore_under_a_filter_is_prepared_or_says_once_why_not() {
     for runtime in RESTORERS {
+        let one = as_made_by(runtime, &ONE);
         for (denied, is_prepared) in DENIED {
             for errno in [libc::ENOSYS, libc::EPERM] {
                 let container = lacking_one(runtime);
@@ -159,12 +160,12 @@ fn a_restore_under_a_filter_is_prepared_or_says_once_why_not() {
                 println!("{runtime} {denied:?} {errno}: {made:?} {outcome:?} {told:?}");
                 if outcome.record.is_some() {
                     let notices = told.iter().flat_map(|line| line["notices"].as_array().unwrap()).count();
-                    assert!(told.len() == 1 && (made == ONE || notices == 1), "{runtime} {denied:?} {errno}: {made:?} {told:?}");
+                    assert!(told.len() == 1 && (made == one || notices == 1), "{runtime} {denied:?} {errno}: {made:?} {told:?}");
                     outcome.reached();
                 } else {
                     outcome.refused();
                 }
-                assert!(!is_prepared || (made == ONE && outcome.record.is_some()), "{runtime} {denied:?} {errno}: {made:?} {outcome:?} {told:?}");
+                assert!(!is_prepared || (made == one && outcome.record.is_some()), "{runtime} {denied:?} {errno}: {made:?} {outcome:?} {told:?}");
                 container.assert_passes_through(container.guard(["state", "c1"]).in_child(deny(denied, errno)));
             }
         }
