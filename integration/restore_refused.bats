@@ -120,8 +120,8 @@ missing_elsewhere() {
 }
 
 restore_row "create_sources: as the mountpoint is"   missing_like_their_mountpoints source source source source data/=750 file=640
-restore_row "create_sources: with its parents"       missing_with_their_parents     source source source source volumes/ volumes/one/
-restore_row "create_sources: by what is mounted below" missing_below_other_mounts   source source source source a/ a/lower/ rootfs/test/
+restore_row "create_sources: with its parents"       missing_with_their_parents     source source source source volumes/=755 volumes/one/=755
+restore_row "create_sources: by what is mounted below" missing_below_other_mounts   source source source source a/=755 a/lower/ rootfs/test/
 refusal_row "create_sources: the kind is unknown"    missing_and_unknown            source source source source \
     "/test: its bind source @/a is missing: ENOENT, and nothing tells whether it was a directory or a file"
 refusal_row "create_sources: not below that prefix"  missing_elsewhere              source source source source \

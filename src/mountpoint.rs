@@ -84,28 +84,27 @@ pub struct NewInode {
 /// The root of a mount's source, held open.
 pub struct Base {
     root: Root,
-    /// Of a plain bind: the mount that the walk must not leave. Also in a private copy, into which old kernels propagate what is mounted in a
-    /// shared original (until about Linux 6.3, commit ee2e3f50629f).
+    /// Of a plain bind: the mount that the walk must not leave. Kernels until about 6.3 propagate mounts even into a private copy (ee2e3f50629f).
     confined_to: Option<Mount>,
 }
 
-/// A mount as far as this kernel tells it: by its id since Linux 5.8, before that by the device of its file system, which does not tell two mounts
-/// of one file system apart.
-#[derive(PartialEq, Eq)]
-struct Mount(Option<MountId>, libc::dev_t);
+/// By its id, or, before Linux 5.8, by the device of its file system, which may have other mounts, and is another for an overlay's files.
+#[derive(PartialEq)]
+enum Mount {
+    Id(MountId),
+    Device(libc::dev_t),
+}
 
 impl Base {
     /// Opens the root of a mount's source. `recursive`: as the container will see it, with the mounts below it (`rbind`, the rootfs); else, for a
     /// plain `bind`, without them: the runtimes create beneath a submount then. That view is a private copy of the one mount by open_tree(2)
-    /// (Linux 5.2, `CAP_SYS_ADMIN`); where it is refused, a submount on the way is [`Found::OtherMount`].
-    ///
-    /// `path` is an absolute path of the host whose symlinks are resolved.
+    /// (Linux 5.2, `CAP_SYS_ADMIN`); where it is refused, a submount on the way is [`Found::OtherMount`]. `path` is absolute, its symlinks resolved.
     ///
     /// # Errors
     /// `ELOOP` when there is a symlink at the end of `path` or on the way, `EINVAL` when it is relative or has `..` or a NUL byte, `EOPNOTSUPP`
     /// when there is no /proc, else the errno of openat2(2).
     pub fn open(path: &Path, recursive: bool) -> Result<Base, Errno> {
-        // Without it pathrs 0.2.6 panics on the first error: it looks there for a name to put into its message. No runtime works without it either.
+        // Without it pathrs 0.2.6 panics on the first error, for whose message it looks there. No runtime works without it either.
         if !has_procfs() {
             return Err(Errno::EOPNOTSUPP);
         }
@@ -124,7 +123,7 @@ impl Base {
         Ok(Base { confined_to: Some(mount_of(&root)?), root })
     }
 
-    /// What is at `below`, a relative path of names only. An empty path is the base itself. Writes nothing.
+    /// What is at `below`, a relative path of names only; the empty one is the base itself. Writes nothing.
     pub fn look(&self, below: &Path) -> Found {
         let names = match names(below) {
             Ok(names) => names,
@@ -189,7 +188,7 @@ impl Base {
             };
             kind = kind_of(&inode).map_err(unreadable(count + 1))?;
             // At the end of the way a mount does not matter: what it is mounted on is there, and is of the same kind.
-            if count + 1 < names.len() && self.has_left(&inode).map_err(unreadable(count + 1))? {
+            if count + 1 < names.len() && kind == Kind::Directory && self.has_left(&inode).map_err(unreadable(count + 1))? {
                 return Err(Found::OtherMount(path_of(&names[..=count])));
             }
         }
@@ -283,7 +282,7 @@ fn kind_of(inode: &Root) -> Result<Kind, Errno> {
 }
 
 fn mount_of(inode: &Root) -> Result<Mount, Errno> {
-    Ok(Mount(kernel::mount_of(inode.as_fd()), fstat(inode)?.st_dev))
+    kernel::mount_of(inode.as_fd()).map_or_else(|| Ok(Mount::Device(fstat(inode)?.st_dev)), |id| Ok(Mount::Id(id)))
 }
 
 fn errno(error: &Error) -> Errno {

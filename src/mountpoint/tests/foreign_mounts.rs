@@ -50,6 +50,25 @@ pub fn a_base_that_is_a_mountpoint_is_the_mount_on_it() {
     assert!(!tree.path("a").exists());
 }
 
+/// An overlay's files have another device than its directories.
+#[test]
+pub fn a_file_of_an_overlay_is_in_the_same_mount() {
+    let tree = Tree::new();
+    in_own_mounts(|| {
+        tmpfs(&tree.outside(), "");
+        let layer = |name: &str| tree.outside().join(name);
+        ["lower", "upper", "work"].map(layer).iter().for_each(|directory| fs::create_dir(directory).unwrap());
+        fs::write(layer("lower/file"), "").unwrap();
+        let layers = format!("lowerdir={},upperdir={},workdir={}", layer("lower").display(), layer("upper").display(), layer("work").display());
+        mount("overlay", &tree.source(), "overlay", 0, &layers);
+        for recursive in [false, true] {
+            let base = Base::open(&tree.source(), recursive).unwrap();
+            assert_eq!(base.look(Path::new("file/below")), Found::NotADirectory("file".into()));
+            assert_eq!(base.look(Path::new("file")), Found::Is(Kind::File));
+        }
+    });
+}
+
 /// What a plain bind gets where no private copy of the mount can be had.
 fn stays_in_its_mount(tree: &Tree) {
     let base = Base::open(&tree.source(), false).unwrap();
