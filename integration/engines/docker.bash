@@ -109,7 +109,7 @@ same_both_ways() {                                       # FUNCTION
     for via in bare guard; do
         ANSWER=$("$1" "$via" 2>"$NODE/stderr" && echo "status 0" || echo "status $?")
         # Whether a machine forwards packets is none of our business.
-        ANSWER=$(grep -v '^IPv4 forwarding is disabled' "$NODE/stderr"; echo "$ANSWER")
+        ANSWER=$({ cat "$NODE/stderr"; echo "$ANSWER"; } | grep -v '^IPv4 forwarding is disabled' || true)
         docker rm --force --volumes box >/dev/null 2>&1 || true
         [[ $via == guard ]] || bare=$ANSWER
     done
