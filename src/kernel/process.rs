@@ -46,7 +46,11 @@ pub fn fork_unseen(instead: impl AsFd, work: impl FnOnce()) -> Result<Pid, Errno
 /// Files and directories stay: a path may lead through their descriptors.
 fn replace_what_ends(instead: c_int) {
     const MOST: c_int = 4096;
-    for fd in (0..MOST).filter(|fd| *fd != instead) {
+    let listed =
+        std::fs::read_dir("/proc/self/fd").map(|entries| entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect());
+    // Without /proc: those of an engine all the same.
+    let open: Vec<c_int> = listed.unwrap_or_else(|_| (0..MOST).collect());
+    for fd in open.into_iter().filter(|fd| *fd != instead) {
         // SAFETY: all-zero is a valid `stat`, which the kernel fills; whoever owned the descriptor never runs again in this process.
         unsafe {
             let mut stat: libc::stat = std::mem::zeroed();
