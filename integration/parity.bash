@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034  # what checkpoint.bash and bundle.bash read
 # What the runtime's own create makes, against what the guard makes for a restore from an image where it is all missing (P7).
 # A group is one container with many mounts; a row looks at some of its paths.
 

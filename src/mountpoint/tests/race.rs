@@ -50,6 +50,19 @@ const ROUND: usize = 256;
 /// What is to be seen may be long in coming on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+impl Outcome {
+    fn add_round(&mut self, mut attempt: impl FnMut(usize) -> Option<bool>) {
+        for number in 0..ROUND {
+            match attempt(number) {
+                Some(true) => self.created += 1,
+                Some(false) => {}
+                None => self.refused += 1,
+            }
+        }
+        self.attempts += ROUND;
+    }
+}
+
 /// Races until `is_enough`. `attempt` says whether something was created; `None`: it was refused.
 fn race(
     shape: Shape,
@@ -74,14 +87,7 @@ fn race(
         });
         let start = Instant::now();
         loop {
-            for number in 0..ROUND {
-                match attempt(&arena, &(shape.below)(&arena, number)) {
-                    Some(true) => outcome.created += 1,
-                    Some(false) => {}
-                    None => outcome.refused += 1,
-                }
-            }
-            outcome.attempts += ROUND;
+            outcome.add_round(|number| attempt(&arena, &(shape.below)(&arena, number)));
             outcome.flips = arena.flips();
             outcome.escaped += arena.take_escaped(target_is_inside);
             if let Some(directory) = &honest {

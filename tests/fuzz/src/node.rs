@@ -132,6 +132,7 @@ impl Node {
         HostView {
             roots: self.roots.iter().map(root).collect(),
             sources: spec.mounts.iter().map(|mount| self.source(mount).filter(|_| rule_looks)).collect(),
+            unknown: Vec::new(),
             rootfs: Some(Rootfs { is_mountpoint: self.rootfs_is_mountpoint, mount_id: Some(1) }),
             sysctl_to_enable: None,
             spellings: spec.mounts.iter().filter(|_| self.respells).map(|mount| self.spelling(mount)).collect(),
