@@ -103,7 +103,10 @@ fn a_directory_that_cannot_be_written_is_named() {
     let mut command = node.command(&["docker", "--file", "etc/daemon.json", "--runtime-path", "/bin/true"]);
     if fs::metadata(node.path("")).unwrap().uid() == 0 {
         // Root may write everywhere: as somebody else, who has to reach the program, too.
-        fs::copy(command.get_program(), node.path("program")).unwrap();
+        // By another process: a descriptor of ours that is open for writing could be inherited by another test's fork, and the program is busy then.
+        assert!(
+            std::process::Command::new("cp").arg("--preserve=mode").arg(command.get_program()).arg(node.path("program")).status().unwrap().success()
+        );
         let mut nobody = std::process::Command::new(node.path("program"));
         nobody.args(command.get_args()).current_dir(node.path("")).env("PATH", "/nonexistent").uid(65534).gid(65534);
         command = nobody;

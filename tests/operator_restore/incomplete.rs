@@ -106,7 +106,8 @@ fn nobody_may_ask_too() {
         fs::copy(Path::new(FIXTURE).join(file), image.join(file)).unwrap();
         fs::set_permissions(image.join(file), fs::Permissions::from_mode(0o644)).unwrap();
     }
-    fs::copy(GUARD, &program).unwrap();
+    // By another process: a descriptor of ours that is open for writing could be inherited by another test's fork, and the program is busy then.
+    assert!(std::process::Command::new("cp").arg("--preserve=mode").arg(GUARD).arg(&program).status().unwrap().success());
     let ask = || {
         let mut command = Command::new(&program);
         let words = ["guard", "plan", "restore", "--json", "--bundle", &node.text("bundle"), "--image-path", image.to_str().unwrap()];
