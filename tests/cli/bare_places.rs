@@ -4,7 +4,8 @@
 use crate::checkpoint_image::CheckpointImage;
 use crate::node::{FileState, Node};
 use crate::private_mounts::PrivateMounts;
-use crate::restore_container::{Container, RESTORERS, as_made_by, rbind, tmpfs};
+use crate::restore_container::{RESTORERS, as_made_by, rbind};
+use crate::restore_surroundings::{ONE, lacking_one};
 use crate::surroundings::deny;
 use std::fs;
 use std::io;
@@ -59,17 +60,6 @@ fn where_everything_is_read_only_all_is_passed_on() {
         node.assert_passes_through(recorded_in_scratch(&node, node.guard(["delete", "c1"])));
     });
 }
-
-/// A container whose source lacks one directory.
-fn lacking_one(runtime: &'static str) -> Container {
-    let container = Container::of(runtime);
-    container.directory("bundle/rootfs/data");
-    container.mounts(&[rbind("/data", container.directory("srv/data")), tmpfs("/data/x")]);
-    container.image(&CheckpointImage::new().external("/data").tmpfs("/data/x"));
-    container
-}
-
-const ONE: [&str; 1] = ["srv/data/x d 0755 0:0"];
 
 #[test]
 fn where_everything_is_read_only_a_restore_that_lacks_something_is_refused_once_and_another_passed_on() {

@@ -9,7 +9,7 @@ use crate::surroundings::drop_all_capabilities;
 use std::fs;
 
 /// A container whose source lacks one directory.
-fn lacking_one(runtime: &'static str) -> Container {
+pub fn lacking_one(runtime: &'static str) -> Container {
     let container = Container::of(runtime);
     container.directory("bundle/rootfs/data");
     container.mounts(&[rbind("/data", container.directory("srv/data")), tmpfs("/data/x")]);
@@ -17,7 +17,7 @@ fn lacking_one(runtime: &'static str) -> Container {
     container
 }
 
-const ONE: [&str; 1] = ["srv/data/x d 0755 0:0"];
+pub const ONE: [&str; 1] = ["srv/data/x d 0755 0:0"];
 
 #[test]
 fn with_closed_standard_descriptors() {
