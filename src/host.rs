@@ -10,7 +10,7 @@ use crate::mountinfo::{self, Device, MountEntry, Place};
 use crate::paths::{self, Relation};
 use crate::prepare::Call;
 use crate::propagation::{self, Bind, Verdict};
-use crate::report::errno_name;
+use crate::report::{errno, errno_name};
 use crate::spec::{Mount, Spec};
 use crate::sysctl;
 use nix::errno::Errno;
@@ -249,7 +249,7 @@ fn resolve(path: &Path) -> Option<PathBuf> {
 /// The one place where a path is resolved by name: sources and roots are compared, never opened for writing, so a race changes a verdict at most.
 #[allow(clippy::disallowed_methods)]
 fn try_resolve(path: &Path) -> Result<PathBuf, Errno> {
-    std::fs::canonicalize(path).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
+    std::fs::canonicalize(path).map_err(|error| errno(&error))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use crate::kernel::mount_namespaces::{self as kernel, Direction, MountFacts};
 use crate::mountinfo::line as mountinfo;
+use crate::report::errno;
 use crate::workload::process::read;
 use nix::errno::Errno;
 use std::collections::BTreeMap;
@@ -91,10 +92,6 @@ fn open_of_process(pid: i32, inode: u64) -> Result<Option<OwnedFd>, Errno> {
             errno => Err(errno),
         },
     }
-}
-
-fn errno(error: &std::io::Error) -> Errno {
-    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
 }
 
 fn process_file(pid: i32, name: &str) -> PathBuf {

@@ -48,6 +48,12 @@ pub fn errno_name(error: &io::Error) -> String {
     error.raw_os_error().map_or_else(|| format!("{:?}", error.kind()), |errno| format!("{:?}", Errno::from_raw(errno)))
 }
 
+/// An error that the kernel did not make counts as `EIO`.
+#[must_use]
+pub fn errno(error: &io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
+}
+
 /// A line of the runtimes' JSON log.
 #[derive(Serialize)]
 struct LogLine<'a> {

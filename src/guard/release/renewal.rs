@@ -7,6 +7,7 @@ use crate::kernel::mount_groups::held;
 use crate::mountinfo::Place;
 use crate::mountinfo::line::{Line, Tree, lines};
 use crate::namespaces::Found;
+use crate::report::errno;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat2};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
@@ -175,10 +176,6 @@ impl Exchange<'_> {
         // What cannot be removed now is empty, and tells by its name what it is.
         let _ = self.remove(&self.waiting);
     }
-}
-
-fn errno(error: &std::io::Error) -> Errno {
-    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
 }
 
 type Attribute = (OsString, Vec<u8>);
