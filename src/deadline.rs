@@ -69,7 +69,8 @@ fn answer<T: Serialize>(writer: &PipeWriter, work: impl FnOnce() -> T, of_panic:
     let _ = prctl::set_pdeathsig(Signal::SIGKILL);
     umask(Mode::empty());
     let send = |mut writer: &PipeWriter, answer: &T| drop(serde_json::to_vec(answer).map(|bytes| writer.write_all(&bytes)));
-    if let Ok(writer) = writer.try_clone() {
+    // No hook can be set while a panic is told, which is such work, too.
+    if let (false, Ok(writer)) = (thread::panicking(), writer.try_clone()) {
         std::panic::set_hook(Box::new(move |panic| {
             send(&writer, &of_panic(panic));
             #[allow(clippy::disallowed_methods)] // after a panic nothing of the work is left to go on with

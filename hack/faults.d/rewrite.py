@@ -13,7 +13,7 @@ RUNTIME_STATUS = 7
 OWNER, MODE, ATTRIBUTE = (12, 34), 0o640, ("trusted.faults", b"kept")
 FIRST_ID = 100000  # of the user namespace
 KINDS = ["torn", "silent", "false successes", "strays", "not repaired by the next run", "hung"]
-LOST = "whose own log was what was hit"
+LOST = "whose own log, or the process that writes it, was what was hit"
 TEMPORARIES = "left a temporary file"
 IN_PART = "told that they left one of two binds"
 
@@ -215,10 +215,15 @@ class Scenario:
         if outcome.output or engine:
             return [("false successes", "the runtime ran, and an error was told")]
         told = any(line["notices"] for line in own) or (is_complete and any(line["changes"] for line in own))
-        if not told and is_complete and outcome.hit and outcome.hit.object == self.log:
+        if not told and is_complete and outcome.hit and self.hits_own_log(outcome.hit):
             notes[LOST] += 1
             return []
         return [] if told else [("silent", f"the runtime ran, {'all was done' if is_complete else 'not all was done'}, and the own log says {own}")]
+
+    def hits_own_log(self, hit):
+        """A process that is not the first writes it where the kernel does not have the file at hand, and does nothing else."""
+        writers = {call.task for call in self.calls if call.object == self.log} - {0}
+        return hit.object == self.log or hit.task in writers
 
     def judge_next_run(self):
         os.path.exists(self.marker) and os.unlink(self.marker)

@@ -105,10 +105,11 @@ def first_of_each_name(calls):
 
 
 def sweep(lab, scenario, faults, choose=list):
-    """SCENARIO has label, kinds, notes, command, environment, reset() and judge(fault, outcome), which gives back a list of (kind, sentence)."""
+    """SCENARIO has label, kinds, notes, command, environment, reset() and judge(fault, outcome, notes), which gives back a list of (kind, sentence)."""
     tally = Tally(scenario.label, scenario.kinds, scenario.notes)
     scenario.reset()
-    calls = choose(lab.calls(scenario.command, scenario.environment))
+    scenario.calls = lab.calls(scenario.command, scenario.environment)
+    calls = choose(scenario.calls)
     tally.calls = len(calls)
     for call in calls:
         for fault in faults_of(call, faults):

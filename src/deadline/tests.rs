@@ -182,3 +182,17 @@ fn work_that_panics_gives_nothing() {
         assert_eq!(within(LONG, || -> u8 { panic!("on purpose") }), None);
     });
 }
+
+/// A panic is told to a log that may lie on a dead server.
+#[test]
+fn work_is_done_in_a_process_while_a_panic_is_told() {
+    in_own_process("deadline::tests::work_is_done_in_a_process_while_a_panic_is_told", || {
+        let (told, hears) = std::sync::mpsc::channel();
+        std::panic::set_hook(Box::new(move |_| {
+            let parent = std::process::id();
+            told.send(super::in_process(LONG, || (6 * 7, std::process::id() != parent), |_| (0, false))).unwrap();
+        }));
+        std::thread::spawn(|| panic!("on purpose")).join().unwrap_err();
+        assert_eq!(hears.recv().unwrap(), Ok((42, true)));
+    });
+}

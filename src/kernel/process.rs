@@ -1,10 +1,14 @@
 //! Children, because a mount namespace is entered by one alone, and because no wait for a dead file server may hold up its parent; their descriptors,
 //! and the signals of writing.
 
+use nix::dir::{Dir, Entry};
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
 use nix::unistd::{ForkResult, Pid};
 use std::ffi::{c_int, c_uint};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 /// Does `work` in a child, which then ends with the status that `work` returns, without the parent's clean-ups. Returns in the parent only.
@@ -46,10 +50,11 @@ pub fn fork_unseen(instead: impl AsFd, work: impl FnOnce()) -> Result<Pid, Errno
 /// Files and directories stay: a path may lead through their descriptors.
 fn replace_what_ends(instead: c_int) {
     const MOST: c_int = 4096;
-    let listed =
-        std::fs::read_dir("/proc/self/fd").map(|entries| entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect());
+    // Not the standard library's, which panics when a directory cannot be closed.
+    let listed = Dir::open("/proc/self/fd", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
+    let number = |entry: Entry| entry.file_name().to_str().ok()?.parse().ok();
     // Without /proc: those of an engine all the same.
-    let open: Vec<c_int> = listed.unwrap_or_else(|_| (0..MOST).collect());
+    let open: Vec<c_int> = listed.map_or_else(|_| (0..MOST).collect(), |listed| listed.into_iter().flatten().filter_map(number).collect());
     for fd in open.into_iter().filter(|fd| *fd != instead) {
         // SAFETY: all-zero is a valid `stat`, which the kernel fills; whoever owned the descriptor never runs again in this process.
         unsafe {
@@ -88,7 +93,8 @@ pub fn release_stdio() {
 
 /// Threads that looked at something with a time limit have ended, or are about to.
 fn wait_for_threads() {
-    let is_alone = || std::fs::read_dir("/proc/self/task").map_or(true, |threads| threads.count() < 2);
+    // A directory of procfs has two links and one more for each directory in it.
+    let is_alone = || std::fs::symlink_metadata("/proc/self/task").map_or(true, |found| found.nlink() < 4);
     for _ in 0..100 {
         if is_alone() {
             return;
