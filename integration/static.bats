@@ -26,15 +26,20 @@ bare_root() {                                            # PROGRAM
     cp "$GUARD" "$NODE/guard"
     chmod 755 "$(dirname "$BATS_RUN_TMPDIR")" "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR" "$BATS_TEST_TMPDIR" "$NODE" 2>/dev/null || true
     touch "$NODE/log"
-    for mode in 4755 2755 6755; do
-        chmod "$mode" "$NODE/guard"
+    for mode in 4755 2755 6755 capability; do
+        if [[ $mode == capability ]]; then
+            chmod 755 "$NODE/guard"
+            python3 -c 'import os, sys; os.setxattr(sys.argv[1], "security.capability", bytes.fromhex("0100000200002000" + 24 * "0"))' "$NODE/guard"
+        else
+            chmod "$mode" "$NODE/guard"
+        fi
         run setpriv --reuid 65534 --regid 65534 --clear-groups "$NODE/guard" --log "$NODE/log" state x
         assert_equal "$mode: status" "$status" 1
         assert_contains "$mode" "$output" "refuse to run with more rights than the caller has: EPERM"
         assert_equal "$mode: log" "$(stat -c %s "$NODE/log")" 0
     done
-    # The control: without the bits nothing is refused for them.
-    chmod 755 "$NODE/guard"
+    # The control: without the bits and the capability nothing is refused for them.
+    python3 -c 'import os, sys; os.removexattr(sys.argv[1], "security.capability")' "$NODE/guard"
     write_guard_settings runc
     chmod 644 "$NODE/guard-runc.toml"
     RUNC_GUARD_CONFIG=$NODE/guard-runc.toml run setpriv --reuid 65534 --regid 65534 --clear-groups "$NODE/guard" --version

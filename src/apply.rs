@@ -103,7 +103,7 @@ fn replace_document(plan: &Plan, document: &Document) -> Result<(), String> {
     }
     let text = std::str::from_utf8(&document.bytes).unwrap_or_default();
     let pieces: Vec<&[u8]> = splice(text, &edits).into_iter().map(str::as_bytes).collect();
-    let failed = |why| format!("replace {}: {why}; make the bundle writable, or the container pins mounts", document.path.display());
+    let failed = |why| format!("replace {}: {why}; make the bundle writable", document.path.display());
     document.replace(&pieces).map_err(failed)
 }
 

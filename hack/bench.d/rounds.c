@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -49,6 +50,12 @@ static void read_plan(int rounds) {
 
 static double milliseconds(struct timeval t) { return t.tv_sec * 1e3 + t.tv_usec / 1e3; }
 
+// Of what a contestant left behind, too: a child that did the work may end after it.
+static void add_usage(struct contestant *c, int round, const struct rusage *used) {
+    c->cpu[round] += milliseconds(used->ru_utime) + milliseconds(used->ru_stime);
+    if (used->ru_maxrss > c->memory) c->memory = used->ru_maxrss;
+}
+
 static void run_once(struct contestant *c, int round) {
     struct timespec begin, end;
     struct rusage used;
@@ -60,8 +67,9 @@ static void run_once(struct contestant *c, int round) {
     clock_gettime(CLOCK_MONOTONIC, &end);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != c->status) errx(1, "%s: wait status %#x, not exit status %d", c->name, status, c->status);
     c->wall[round] = (end.tv_sec - begin.tv_sec) * 1e3 + (end.tv_nsec - begin.tv_nsec) / 1e6;
-    c->cpu[round] = milliseconds(used.ru_utime) + milliseconds(used.ru_stime);
-    if (used.ru_maxrss > c->memory) c->memory = used.ru_maxrss;
+    c->cpu[round] = 0;
+    add_usage(c, round, &used);
+    while (wait4(-1, NULL, 0, &used) > 0) add_usage(c, round, &used);
 }
 
 static void run_round(int round) {
@@ -81,6 +89,7 @@ static int by_value(const void *a, const void *b) {
 int main(int argc, char **argv) {
     int rounds = argc == 2 ? atoi(argv[1]) : 0;
     if (rounds < 1) errx(2, "usage: rounds ROUNDS <PLAN");
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1)) err(1, "become the parent of orphans");
     read_plan(rounds);
     posix_spawn_file_actions_init(&silent);
     posix_spawn_file_actions_addopen(&silent, 1, "/dev/null", O_WRONLY, 0);

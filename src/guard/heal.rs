@@ -88,16 +88,20 @@ pub fn run(arguments: &Arguments) -> Outcome {
     });
     let reports: Vec<Report> = each.collect();
     drop(progress);
-    let status = status(&reports);
+    // Of one that was named it is known which it is.
+    let unreadable = if arguments.all { found.unreadable } else { 0 };
+    let status = if unreadable > 0 { FAILED } else { status(&reports) };
     if arguments.json {
-        return Ok((String::from_utf8_lossy(&json_line(&Containers { containers: reports })).into_owned(), status));
+        return Ok((String::from_utf8_lossy(&json_line(&Containers { containers: reports, unreadable })).into_owned(), status));
     }
-    Ok((text(&reports).context("write the report")?, status))
+    Ok((text(&reports, unreadable).context("write the report")?, status))
 }
 
 #[derive(Serialize)]
 struct Containers {
     containers: Vec<Report>,
+    /// Processes whose namespaces must not be looked at; there may be containers among them.
+    unreadable: usize,
 }
 
 fn heal(container: &Container, wish: &Wish, dry_run: bool) -> Report {
@@ -145,7 +149,7 @@ fn status(reports: &[Report]) -> c_int {
     }
 }
 
-fn text(reports: &[Report]) -> Result<String, std::fmt::Error> {
+fn text(reports: &[Report], unreadable: usize) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     for report in reports {
         // What is right is counted only: a node's containers have thousands of such mounts.
@@ -162,6 +166,9 @@ fn text(reports: &[Report]) -> Result<String, std::fmt::Error> {
     }
     if reports.is_empty() {
         writeln!(text, "no running container was found")?;
+    }
+    if unreadable > 0 {
+        writeln!(text, "not looked at: the namespaces of {unreadable} processes (EACCES)")?;
     }
     Ok(text)
 }
