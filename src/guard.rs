@@ -15,8 +15,9 @@ mod release;
 mod restore_plan;
 mod target;
 
+use crate::invocation::LogTarget;
 use crate::kernel::process;
-use crate::report;
+use crate::report::{self, Failure};
 use clap::{CommandFactory, Parser, Subcommand};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
@@ -124,7 +125,11 @@ pub fn run(argv: &[&[u8]]) -> c_int {
 fn how_it_ended(child: Pid) -> c_int {
     match waitpid(child, None) {
         Ok(WaitStatus::Exited(_, status)) => status,
-        Ok(WaitStatus::Signaled(_, signal, _)) => 128 + signal as c_int,
+        Ok(WaitStatus::Signaled(_, signal, _)) => {
+            let failure = Failure::new(format!("do the work: the process for it was ended by {signal}; run the command again"));
+            report::tell(&failure, LogTarget::default());
+            128 + signal as c_int
+        }
         _ => FAILED,
     }
 }
@@ -156,10 +161,16 @@ fn run_command(argv: &[&[u8]]) -> c_int {
             }
         },
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "runc-guard: {error:#}");
+            let _ = writeln!(std::io::stderr(), "runc-guard: {}", sentence(&error));
             FAILED
         }
     }
+}
+
+/// All that went wrong on the way, errnos by name.
+fn sentence(error: &anyhow::Error) -> String {
+    let words = |cause: &(dyn std::error::Error + 'static)| cause.downcast_ref().map_or_else(|| cause.to_string(), report::errno_name);
+    error.chain().map(words).collect::<Vec<_>>().join(": ")
 }
 
 /// What a command prints, and its exit status.

@@ -41,7 +41,7 @@ static const struct fault { const char *name; int number; } faults[] = {
     {"EACCES", EACCES}, {"ENOMEM", ENOMEM}, {"EDQUOT", EDQUOT}, {"SIGKILL", 0},
 };
 
-static struct task { pid_t id; unsigned counts[MOST_CALLS]; int failing; } tasks[MOST_TASKS];
+static struct task { pid_t id; unsigned counts[MOST_CALLS]; int failing, is_asking_for_nothing; uint64_t argument; } tasks[MOST_TASKS];
 static int task_count;
 static FILE *report;
 static int target_task = -1, target_call, target_count, target_errno; // no target: list
@@ -124,6 +124,11 @@ static void at_system_call(struct task *task) {
         set_register(task->id, RESULT, -target_errno);
         task->failing = 0;
     }
+#if defined(__x86_64__)
+    // Programs rely on it that a call changes no register but that of its result.
+    if (info.op == PTRACE_SYSCALL_INFO_EXIT && task->is_asking_for_nothing) set_register(task->id, ARGUMENT, task->argument);
+#endif
+    if (info.op == PTRACE_SYSCALL_INFO_EXIT) task->is_asking_for_nothing = 0;
     if (info.op != PTRACE_SYSCALL_INFO_ENTRY || info.entry.nr >= MOST_CALLS) return;
     int call = info.entry.nr, index = task - tasks;
     unsigned count = ++task->counts[call];
@@ -139,6 +144,8 @@ static void at_system_call(struct task *task) {
     }
     // brk(2) has no errors: it fails by changing nothing, as when it is asked for nothing.
     if (call == __NR_brk) {
+        task->argument = info.entry.args[0];
+        task->is_asking_for_nothing = 1;
         set_register(task->id, ARGUMENT, 0);
         return;
     }

@@ -130,8 +130,8 @@ class Scenario:
     def judge_words(self, fault, outcome):
         if outcome.status == 0:
             return [] if self.was_complete else [("false successes", "status 0, and not all was done")]
-        # Whole processes and threads: whoever is killed itself says nothing.
-        if outcome.status == 137 and fault == "SIGKILL":
+        # The first process tells of all the others.
+        if outcome.status == 137 and fault == "SIGKILL" and (outcome.hit is None or outcome.hit.task == 0):
             return []
         return [] if outcome.output.strip() else [("silent", f"status {outcome.status} and no word")]
 

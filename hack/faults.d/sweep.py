@@ -8,8 +8,9 @@ import typing
 
 ERRORS = ["ENOSPC", "EIO", "EROFS", "EMFILE", "ENFILE", "EACCES", "ENOMEM", "EDQUOT"]
 FAULTS = ["SIGKILL", *ERRORS]
-# They return nothing or cannot fail, or, futex(2), not so: a wake-up that is lost is no fault of a disk or a limit.
-WITHOUT_ERRORS = {"exit", "exit_group", "rt_sigreturn", "umask", "futex"}
+# They return nothing or cannot fail (setfsuid(2) gives back the id before, whatever it did; the way back to an id that the process has is never
+# barred), or, futex(2), not so: a wake-up that is lost is no fault of a disk or a limit.
+WITHOUT_ERRORS = {"exit", "exit_group", "rt_sigreturn", "umask", "setfsuid", "setfsgid", "futex"}
 # brk(2) has no errors at all; it fails by changing nothing, as inject lets it.
 FAULTS_OF = {"brk": {"SIGKILL", "ENOMEM"}}
 LONGEST = 60  # seconds for one run; a restore may take ten

@@ -130,6 +130,8 @@ fn is_known_option(table: &'static [OptionSpec], word: &[u8]) -> bool {
         return false;
     }
     let (name, _) = name_and_value(word);
+    // `argIsFlag` takes a third dash away, which Go's `flag` will not.
+    let name = name.strip_prefix(b"-").unwrap_or(name);
     let help: [&[u8]; 2] = [b"help", b"h"];
     help.contains(&name) || table.iter().any(|option| option.names.iter().any(|n| n.as_bytes() == name))
 }

@@ -177,6 +177,8 @@ fn rootfs_propagation_finds_a_place_beside_members_that_are_read_for_a_restore()
     assert_eq!(parse(r#"{"linux":{"maskedPaths":["/m","/n"]}}"#).unwrap().masked_paths(), ["/m", "/n"]);
     // What is not read would be appended again and again.
     assert_eq!(parse(r#"{"linux":{"maskedPaths":["/m",true]}}"#).unwrap().append_masked_paths(&["/n"]), None);
+    // Half a surrogate pair is U+FFFD to runc and `?` to crun.
+    assert_eq!(parse(r#"{"linux":{"maskedPaths":["/m","/\ud800"]}}"#).unwrap().append_masked_paths(&["/n"]), None);
     assert!(parse(r#"{"root":{"path":"r","readonly":true}}"#).unwrap().root_readonly);
     assert!(!parse(r#"{"root":{"path":"r","readonly":false}}"#).unwrap().root_readonly);
 }

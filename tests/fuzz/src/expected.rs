@@ -1,6 +1,6 @@
 //! What the rules should make of a document on a node, worked out on the document's meaning, without spans and without `src/`.
 
-use crate::json::Value;
+use crate::json::{Document, Value};
 use crate::meaning::Members;
 use crate::naive_paths::is_in;
 use crate::node::Node;
@@ -12,7 +12,8 @@ const CRUNS_OWN: &str = "/run/crun/.empty-directory";
 
 /// The document as the runtime shall find it; `None`: the call is refused.
 #[must_use]
-pub fn document(before: &Value, node: &Node) -> Option<Value> {
+pub fn document(document: &Document, node: &Node) -> Option<Value> {
+    let before = &document.value;
     let mut after = before.clone();
     let is_on = |rule: &str| node.config.rule(rule).enabled && !is_opted_out(before, node, rule);
     let is_restore = node.command == Command::Restore;
@@ -26,7 +27,7 @@ pub fn document(before: &Value, node: &Node) -> Option<Value> {
         mark_shadows(before, node, &mut after);
     }
     if is_on("restore-dialect") && is_restore && node.lost_masks.contains(&CRUNS_OWN) {
-        mask(&mut after);
+        mask(&mut after, document.odd);
     }
     Some(after)
 }
@@ -183,9 +184,10 @@ fn mark_shadows(before: &Value, node: &Node, after: &mut Value) {
     }
 }
 
-fn mask(after: &mut Value) {
+/// Half a surrogate pair in a path (`odd`, and a replacement character): the two runtimes would not read the same path, so the list is left alone.
+fn mask(after: &mut Value, odd: bool) {
     let Some(Value::Array(masked)) = after.member_mut("linux").and_then(|linux| linux.member_mut("maskedPaths")) else { return };
-    let is_list_of_paths = !masked.is_empty() && masked.iter().all(|path| matches!(path, Value::Text(_)));
+    let is_list_of_paths = !masked.is_empty() && masked.iter().all(|path| matches!(path, Value::Text(text) if !(odd && String::from_utf8_lossy(text).contains('\u{fffd}'))));
     if is_list_of_paths && !masked.contains(&as_text(CRUNS_OWN)) {
         masked.push(as_text(CRUNS_OWN));
     }
