@@ -80,7 +80,7 @@ pub(crate) fn read_until(reader: &mut PipeReader, end: Instant) -> (Vec<u8>, boo
         let left = end.saturating_duration_since(Instant::now());
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
         match poll(&mut [PollFd::new(reader.as_fd(), PollFlags::POLLIN)], timeout) {
-            Ok(0) if left.is_zero() => return (bytes, false),
+            Ok(0) | Err(_) if left.is_zero() => return (bytes, false),
             Ok(0) => {}
             Ok(_) => match reader.read(&mut buffer) {
                 Ok(0) => return (bytes, true),
@@ -88,7 +88,6 @@ pub(crate) fn read_until(reader: &mut PipeReader, end: Instant) -> (Vec<u8>, boo
                 Err(_) => return (bytes, false),
             },
             // A signal, or no memory just now.
-            Err(_) if left.is_zero() => return (bytes, false),
             Err(_) => std::thread::sleep(Duration::from_millis(1)),
         }
     }

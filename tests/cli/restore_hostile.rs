@@ -219,8 +219,15 @@ fn more_mounts_than_any_container_has_are_noticed() {
 }
 
 /// What a restore from `image` made in the source, which lies in memory: some disks take seconds to take it away again.
+/// A machine that was too busy for the guard's ten seconds is asked again.
 #[track_caller]
 fn number_made(image: &CheckpointImage) -> (usize, Vec<String>) {
+    let was_busy = |notices: &[String]| notices.iter().any(|notice| notice.contains("no end after"));
+    (0..5).map(|_| number_made_once(image)).find(|(_, notices)| !was_busy(notices)).expect("it ends in time")
+}
+
+#[track_caller]
+fn number_made_once(image: &CheckpointImage) -> (usize, Vec<String>) {
     let (container, _) = with_a_source();
     let mut mounts = PrivateMounts::new();
     mounts.tmpfs(container.path("srv/data"), "mode=755");
