@@ -124,11 +124,13 @@ static void at_system_call(struct task *task) {
         set_register(task->id, RESULT, -target_errno);
         task->failing = 0;
     }
+    if (info.op == PTRACE_SYSCALL_INFO_EXIT && task->is_asking_for_nothing) {
 #if defined(__x86_64__)
-    // Programs rely on it that a call changes no register but that of its result.
-    if (info.op == PTRACE_SYSCALL_INFO_EXIT && task->is_asking_for_nothing) set_register(task->id, ARGUMENT, task->argument);
+        // Programs rely on it that a call changes no register but that of its result.
+        set_register(task->id, ARGUMENT, task->argument);
 #endif
-    if (info.op == PTRACE_SYSCALL_INFO_EXIT) task->is_asking_for_nothing = 0;
+        task->is_asking_for_nothing = 0;
+    }
     if (info.op != PTRACE_SYSCALL_INFO_ENTRY || info.entry.nr >= MOST_CALLS) return;
     int call = info.entry.nr, index = task - tasks;
     unsigned count = ++task->counts[call];

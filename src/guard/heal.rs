@@ -90,7 +90,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     drop(progress);
     // Of one that was named it is known which it is.
     let unreadable = if arguments.all { found.unreadable } else { 0 };
-    let status = if unreadable > 0 { FAILED } else { status(&reports) };
+    let status = status(&reports, unreadable);
     if arguments.json {
         return Ok((String::from_utf8_lossy(&json_line(&Containers { containers: reports, unreadable })).into_owned(), status));
     }
@@ -137,10 +137,10 @@ fn heal(container: &Container, wish: &Wish, dry_run: bool) -> Report {
 }
 
 /// A container that has ended pins nothing: whatever went wrong in it, nothing is left to be done.
-fn status(reports: &[Report]) -> c_int {
+fn status(reports: &[Report], unreadable: usize) -> c_int {
     let has = |report: &Report, action| report.mounts.iter().any(|mount| mount.action == action);
     let mut running = reports.iter().filter(|report| !report.ended);
-    if running.clone().any(|report| !report.errors.is_empty() || has(report, Action::Impossible)) {
+    if unreadable > 0 || running.clone().any(|report| !report.errors.is_empty() || has(report, Action::Impossible)) {
         FAILED
     } else if running.any(|report| has(report, Action::WouldHeal)) {
         WOULD_CHANGE
@@ -210,4 +210,17 @@ fn verdict(report: &Report) -> String {
         parts.push(if report.errors.is_empty() { "no mount to heal" } else { "not healed" }.to_owned());
     }
     parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_that_must_not_be_looked_at_are_told_and_are_a_failure() {
+        assert_eq!(text(&[], 3).unwrap(), "no running container was found\nnot looked at: the namespaces of 3 processes (EACCES)\n");
+        assert_eq!(status(&[], 3), FAILED);
+        assert_eq!(text(&[], 0).unwrap(), "no running container was found\n");
+        assert_eq!(status(&[], 0), IDLE);
+    }
 }

@@ -187,7 +187,8 @@ fn mark_shadows(before: &Value, node: &Node, after: &mut Value) {
 /// Half a surrogate pair in a path (`odd`, and a replacement character): the two runtimes would not read the same path, so the list is left alone.
 fn mask(after: &mut Value, odd: bool) {
     let Some(Value::Array(masked)) = after.member_mut("linux").and_then(|linux| linux.member_mut("maskedPaths")) else { return };
-    let is_list_of_paths = !masked.is_empty() && masked.iter().all(|path| matches!(path, Value::Text(text) if !(odd && String::from_utf8_lossy(text).contains('\u{fffd}'))));
+    let is_one = |text: &[u8]| !(odd && String::from_utf8_lossy(text).contains('\u{fffd}'));
+    let is_list_of_paths = !masked.is_empty() && masked.iter().all(|path| matches!(path, Value::Text(text) if is_one(text)));
     if is_list_of_paths && !masked.contains(&as_text(CRUNS_OWN)) {
         masked.push(as_text(CRUNS_OWN));
     }
